@@ -1,0 +1,51 @@
+"""Errors that say which operation failed, what it expected and what it got."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dlcourse.ops import Primitive
+
+
+def explain_failure(
+    op: Primitive, arguments: Sequence[Any], parameters: dict[str, Any], error: Exception
+) -> Exception:
+    """An exception of the type of ``error`` whose text names the operation and its arguments."""
+    kind = type(error)
+    if kind not in (ValueError, TypeError, IndexError):
+        kind = ValueError if isinstance(error, ValueError) else TypeError
+    got = [f"{name}: {_describe(x)}" for name, x in zip(op.arguments, arguments, strict=False)] + [
+        f"{name}={value!r}" for name, value in parameters.items()
+    ]
+    lines = [f"{op.name}: invalid operation", *_expectation(op, arguments, str(error))]
+    return kind("\n  ".join([*lines, *got]))
+
+
+def _describe(x: Any) -> str:
+    if isinstance(x, np.ndarray):
+        return f"shape {x.shape}, dtype {x.dtype}"
+    return f"{type(x).__name__} {x!r}"
+
+
+def _expectation(op: Primitive, arguments: Sequence[Any], message: str) -> list[str]:
+    shapes = [x.shape for x in arguments if isinstance(x, np.ndarray)]
+    if op.name == "matmul" and len(shapes) == 2 and all(shapes):
+        a, b = shapes
+        inner = "b.shape[-2]" if len(b) > 1 else "b.shape[-1]"
+        if a[-1] != b[-2 if len(b) > 1 else -1]:
+            return [
+                f"Expect: a.shape[-1] == {inner}",
+                f"Actual: {a[-1]} != {b[-2 if len(b) > 1 else -1]}",
+            ]
+    if len(shapes) > 1 and op.name != "matmul":
+        try:
+            np.broadcast_shapes(*shapes)
+        except ValueError:
+            return [
+                "Expect: shapes that broadcast: from the right, equal lengths or length 1",
+                f"Actual: {' and '.join(map(str, shapes))}",
+            ]
+    return [f"NumPy says: {message}"]

@@ -1,0 +1,103 @@
+"""A derivative rule checked against the definition of the derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dlcourse.autodiff import Tensor
+from dlcourse.ops import Array
+
+
+def gradcheck(
+    function: Callable[..., Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+) -> bool:
+    """Compare the Jacobian from ``backward`` with central differences.
+
+    Every element of each input that requires a gradient is moved by ``eps`` up and down, which
+    gives a column of the Jacobian; ``backward`` gives its rows.
+
+    Args:
+        function: Takes the inputs, returns one Tensor of any shape; must be deterministic.
+        inputs: float64 Tensors; those with requires_grad=True are checked.
+        eps: The step of the difference quotient, in the units of the input.
+        atol, rtol: Bounds: abs(backward - numeric) <= atol + rtol * abs(numeric).
+
+    Returns:
+        True. A difference raises, so that the result need not be looked at.
+
+    Raises:
+        AssertionError: A derivative differs; the message names the input and the element.
+        TypeError: An input that requires a gradient is not float64 (single precision is too
+            coarse for differences), or the function returns no Tensor.
+        ValueError: No input requires a gradient.
+
+    Source: torch.autograd.gradcheck, https://pytorch.org/docs/stable/notes/gradcheck.html
+    """
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    checked = [i for i, x in enumerate(inputs) if x.requires_grad]
+    if not checked:
+        raise ValueError("gradcheck: expected an input with requires_grad=True, found none")
+    for i in checked:
+        if inputs[i].dtype != np.float64:
+            raise TypeError(f"gradcheck: expected float64, input {i} is {inputs[i].dtype}")
+    if not isinstance(function(*inputs), Tensor):
+        raise TypeError("gradcheck: expected a function that returns a Tensor")
+
+    analytic = _jacobians_by_backward(function, inputs, checked)
+    for i, by_backward in zip(checked, analytic, strict=True):
+        numeric = _jacobian_by_differences(function, inputs, i, eps)
+        wrong = ~np.isclose(by_backward, numeric, rtol=rtol, atol=atol, equal_nan=True)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            element = tuple(map(int, np.unravel_index(column, inputs[i].shape)))
+            raise AssertionError(
+                f"gradcheck: d(output element {row})/d(input {i}, element {element}): backward "
+                f"gives {by_backward[row, column]!r}, differences give {numeric[row, column]!r}; "
+                f"{int(wrong.sum())} of {wrong.size} derivatives of this input differ"
+            )
+    return True
+
+
+def _jacobians_by_backward(
+    function: Callable[..., Tensor], inputs: list[Tensor], checked: list[int]
+) -> list[Array]:
+    """For each checked input the Jacobian, shape (output elements, input elements)."""
+    copies = [Tensor(x.data, requires_grad=x.requires_grad) for x in inputs]
+    output = function(*copies)
+    jacobians = [np.zeros((output.size, inputs[i].size)) for i in checked]
+    for row in range(output.size if output.requires_grad else 0):
+        one_hot = np.zeros(output.shape)
+        one_hot.flat[row] = 1.0
+        output.backward(one_hot, retain_graph=True)
+        for jacobian, i in zip(jacobians, checked, strict=True):
+            gradient = copies[i].grad
+            if gradient is not None:
+                jacobian[row] = gradient.data.ravel()
+                copies[i].zero_grad()
+    return jacobians
+
+
+def _jacobian_by_differences(
+    function: Callable[..., Tensor], inputs: list[Tensor], i: int, eps: float
+) -> Array:
+    """The Jacobian of input ``i``, shape (output elements, input elements)."""
+
+    def value(moved: Array) -> Array:
+        arguments = [Tensor(x.data) for x in inputs]
+        arguments[i] = Tensor(moved)
+        return function(*arguments).data.astype(np.float64).ravel()
+
+    columns = []
+    for element in np.ndindex(inputs[i].shape):
+        up, down = inputs[i].data.copy(), inputs[i].data.copy()
+        up[element] += eps
+        down[element] -= eps
+        columns.append((value(up) - value(down)) / (up[element] - down[element]))
+    return np.stack(columns, axis=1) if columns else np.zeros((function(*inputs).size, 0))
