@@ -18,7 +18,7 @@ BOOK := build/_build/html/index.html
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help course test lint env sandbox browser book notebooks exercises sample grade bench serve lock clean
+.PHONY: help course test lint env sandbox browser book notebooks exercises sample grade compare bench serve lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -85,6 +85,9 @@ grade: env sandbox exercises $(if $(filter $(SAMPLE)/%,$(SUBMISSIONS)),sample) #
 
 bench: env ## time the engine against hand-written NumPy and PyTorch
 	$(BIN)/python benchmarks/training_step.py
+
+compare: env sandbox sample ## stock nbgrader and this grader on the sample class, into the README
+	$(BIN)/python tools/compare_with_stock.py --write README.md
 
 serve: book ## the book on http://localhost:8000 (PORT=)
 	$(BIN)/python -m http.server $(PORT) --bind 127.0.0.1 --directory $(dir $(BOOK))

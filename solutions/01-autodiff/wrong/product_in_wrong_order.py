@@ -1,0 +1,8 @@
+"""The factors of the matrix product's gradients, in the wrong order: the shapes only fit if all are square."""
+
+LOSES = {"shape-rules/matrix_product"}
+
+
+# %% shape-rules-answer
+def matmul_rule(g, y, a, b):
+    return b.T @ g, g @ a.T

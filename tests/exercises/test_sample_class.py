@@ -1,0 +1,53 @@
+"""Each student of the sample class gets the mark that is due, hostile or not."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+import pytest
+from conftest import Grader
+from sample_class import ASSIGNMENT, FILE, STUDENTS, spies, write_class
+
+from dlcourse.grading.marks import Marks
+from dlcourse.grading.pipeline import grade_submission
+from dlcourse.grading.submission import find_students, read_submission
+
+
+@pytest.fixture(scope="module")
+def graded(grader: Grader, tmp_path_factory) -> dict[str, Future[Marks]]:
+    submitted = write_class(tmp_path_factory.mktemp("class"))
+    assert find_students(submitted, ASSIGNMENT) == sorted(STUDENTS)
+
+    def run(student: str) -> Marks:
+        submission = read_submission(student, submitted / student / ASSIGNMENT, ASSIGNMENT)
+        return grade_submission(grader.assignments[ASSIGNMENT], submission, grader.runs).marks
+
+    return {student: grader.pool.submit(run, student) for student in STUDENTS}
+
+
+@pytest.mark.parametrize("student", STUDENTS)
+def test_a_student_gets_the_mark_that_is_due(student, graded):
+    marks = graded[student].result()
+    assert marks.score == STUDENTS[student].mark, marks.reason
+
+
+@pytest.mark.parametrize("student", ["not-json", "symlink"])
+def test_what_is_no_notebook_is_refused_with_a_reason(student, graded):
+    marks = graded[student].result()
+    assert not marks.graded
+    assert marks.reason
+
+
+def test_the_spy_finds_nothing(grader):
+    shown = grader.display(ASSIGNMENT, spies())
+    text = "".join(output.get("text", "") for output in shown.cells[0].outputs)
+    assert text == "spy found: nothing\n"
+
+
+def test_writing_the_class_again_replaces_it(tmp_path):
+    submitted = write_class(tmp_path)
+    first = (submitted / "perfect" / ASSIGNMENT / FILE).read_bytes()
+    (submitted / "left-over").mkdir()
+    write_class(tmp_path)
+    assert (submitted / "perfect" / ASSIGNMENT / FILE).read_bytes() == first
+    assert sorted(path.name for path in submitted.iterdir()) == sorted(STUDENTS)
