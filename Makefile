@@ -13,7 +13,7 @@ PORT ?= 8000
 
 ENGINE := $(wildcard dlcourse/*.py)
 CHAPTERS := $(wildcard book/*.md)
-ASSIGNMENTS := $(wildcard solutions/*/*.md solutions/*/*.py solutions/*/data/*)
+ASSIGNMENTS := $(wildcard solutions/*/*.md solutions/*/files/*)
 BOOK := build/_build/html/index.html
 
 .DELETE_ON_ERROR:
@@ -34,7 +34,6 @@ course: env sandbox book notebooks exercises grade ## everything: environment, b
 	@echo "  gradebook   $(OUTPUT)/gradebook.db"
 
 test: env sandbox browser lint ## everything that CI checks
-	$(BIN)/python tools/exercises.py
 	$(BIN)/pytest tests book/notebooks --nbval --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 lint: env
@@ -70,13 +69,13 @@ notebooks: env ## the chapters as notebooks with their outputs, book/notebooks/
 
 exercises: build/exercises.stamp ## the students' notebooks, exercises/
 
-build/exercises.stamp: $(ASSIGNMENTS) tools/exercises.py | env
+build/exercises.stamp: $(ASSIGNMENTS) $(wildcard exercises/*/*) tools/exercises.py | env
 	$(BIN)/python tools/exercises.py
 	@touch $@
 
 sample: $(SAMPLE)/made ## a sample class to grade, honest and hostile
 
-$(SAMPLE)/made: build/exercises.stamp tools/sample_class.py | env
+$(SAMPLE)/made: build/exercises.stamp tools/sample_class.py tools/answers.py $(wildcard solutions/*/wrong/*.py) | env
 	$(BIN)/python tools/sample_class.py $(SAMPLE)
 	@touch $@
 

@@ -119,9 +119,7 @@ def _directive(name: str, title: str, inside: list[str], references: References)
 
 def _inline(line: str, references: References) -> str:
     line = ROLE.sub(lambda match: _role(match["name"], match["text"], references), line)
-    return CHAPTER_LINK.sub(
-        lambda match: f"]({match['file']}.ipynb{match['anchor'] or ''})", line
-    )
+    return CHAPTER_LINK.sub(lambda match: f"]({match['file']}.ipynb{match['anchor'] or ''})", line)
 
 
 def _role(name: str, text: str, references: References) -> str:

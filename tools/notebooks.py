@@ -4,8 +4,8 @@
     python tools/notebooks.py --force     execute everything again (after a change of the engine)
     python tools/notebooks.py --check     execute nothing; fail if a notebook is not its chapter
 
-A notebook is out of date if its cells are not those of the chapter. Only text outputs are kept, so that
-the files stay small and are the same, byte by byte, each time; `pytest --nbval` compares them.
+A notebook is out of date if its cells are not those of the chapter. Only text outputs are kept, so
+that the files stay small and are the same, byte by byte, each time; `pytest --nbval` compares them.
 """
 
 from __future__ import annotations
@@ -22,11 +22,7 @@ import yaml
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
-
-if __package__:
-    from tools.notebook_markdown import References, plain_markdown
-else:
-    from notebook_markdown import References, plain_markdown
+from notebook_markdown import References, plain_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
@@ -84,7 +80,7 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
 
 
 def text_only(output: NotebookNode) -> NotebookNode | None:
-    """The output without what is not text or differs from machine to machine; None if nothing stays."""
+    """The output without pictures, logs and paths of this machine; None if nothing stays."""
     if output.output_type == "stream":
         return output if output.name == "stdout" else None
     if output.output_type == "error":
