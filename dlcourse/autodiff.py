@@ -26,31 +26,37 @@ from dlcourse.ops import Array, Axis, Primitive
 class _Mode(threading.local):
     """Whether operations record the graph; each thread has its own."""
 
-    recording = True
+    def __init__(self) -> None:
+        self.recording = True
+        self.outer: list[bool] = []  # what held around each context that was entered
 
 
 _mode = _Mode()
 _creation = itertools.count()
 
 
-@contextlib.contextmanager
-def _recording(enabled: bool) -> Iterator[None]:
-    before = _mode.recording
-    _mode.recording = enabled
-    try:
-        yield
-    finally:
-        _mode.recording = before
+class _Recording(contextlib.ContextDecorator):
+    """A context, or a decorator, that sets whether operations record the graph."""
+
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = enabled
+
+    def __enter__(self) -> None:
+        _mode.outer.append(_mode.recording)
+        _mode.recording = self.enabled
+
+    def __exit__(self, *_error: object) -> None:
+        _mode.recording = _mode.outer.pop()
 
 
-def no_grad() -> contextlib.AbstractContextManager[None]:
+def no_grad() -> _Recording:
     """A context, or a decorator, in which operations record no graph (as torch.no_grad)."""
-    return _recording(False)
+    return _Recording(False)
 
 
-def enable_grad() -> contextlib.AbstractContextManager[None]:
+def enable_grad() -> _Recording:
     """A context, or a decorator, that records again inside no_grad (as torch.enable_grad)."""
-    return _recording(True)
+    return _Recording(True)
 
 
 class Tensor:
@@ -244,22 +250,27 @@ class Tensor:
             )
         seed = _seed(self, gradient)
         retain = create_graph if retain_graph is None else retain_graph
-        with _recording(create_graph):
+        with _Recording(create_graph):
             for tensor, g in _reverse_sweep(self, seed, retain=retain, create_graph=create_graph):
                 tensor._accumulate(g)
 
     def _accumulate(self, g: Any) -> None:
         """Add g to self.grad; g is a Tensor if the sweep is recorded, else an ndarray."""
+        # A first gradient is copied, since one array may be the gradient of several tensors, the
+        # seed of the caller, or a view.
         if isinstance(g, Tensor):
-            self.grad = g if self.grad is None else self.grad + g
+            self.grad = g.astype(g.dtype) if self.grad is None else self.grad + g
         elif self.grad is None:
-            # A copy, since one array may be the gradient of several tensors, or a view.
             self.grad = Tensor._wrap(np.array(g))
-        else:
+        elif self.grad.is_leaf:
             self.grad.data += g
+        else:  # it is part of a graph (create_graph), whose values must not change
+            self.grad = Tensor._wrap(self.grad.data + g)
 
     def retain_grad(self) -> None:
         """Let ``backward`` fill ``grad`` also if this tensor is not a leaf."""
+        if not self._requires_grad:
+            raise RuntimeError("retain_grad() needs a tensor that requires a gradient")
         self._retains_grad = True
 
     def zero_grad(self) -> None:
@@ -424,25 +435,31 @@ def _one_tuple(arguments: tuple[Any, ...]) -> tuple[int, ...]:
     return arguments
 
 
-def _as_operand(x: Any) -> Any:
+def _as_operand(x: Any, op: Primitive) -> Any:
     """Python numbers stay as they are, since NumPy lets them take the other operand's dtype."""
-    if isinstance(x, Tensor | np.ndarray | np.generic | bool | int | float):
+    if isinstance(x, Tensor | bool | int | float):
         return x
-    return np.asarray(x)
+    array = np.asarray(x)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{op.name}: expected booleans, integers or floating point numbers beside a tensor, "
+            f"got {type(x).__name__} {x!r}"
+        )
+    return array
 
 
 def _apply(op: Primitive, *arguments: Any, **parameters: Any) -> Tensor:
-    arguments = tuple([x if type(x) is Tensor else _as_operand(x) for x in arguments])
+    arguments = tuple([x if type(x) is Tensor else _as_operand(x, op) for x in arguments])
     raw = [x.data if isinstance(x, Tensor) else x for x in arguments]
     try:
         result = Tensor._wrap(op.kernel(*raw, **parameters))
-    except Exception as error:
+    except (ArithmeticError, IndexError, TypeError, ValueError) as error:
         raise explain_failure(op, raw, parameters, error) from error
-    if _mode.recording:
+    if _mode.recording and result.data.dtype.kind == "f":
         for x, rule in zip(arguments, op.rules, strict=True):
             if rule is not None and isinstance(x, Tensor) and x._requires_grad:
                 result._op, result._inputs, result._params = op, arguments, parameters
-                result._requires_grad = result.data.dtype.kind == "f"
+                result._requires_grad = True
                 break
     return result
 

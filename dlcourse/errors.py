@@ -14,9 +14,8 @@ def explain_failure(
     op: Primitive, arguments: Sequence[Any], parameters: dict[str, Any], error: Exception
 ) -> Exception:
     """An exception of the type of ``error`` whose text names the operation and its arguments."""
-    kind = type(error)
-    if kind not in (ValueError, TypeError, IndexError):
-        kind = ValueError if isinstance(error, ValueError) else TypeError
+    builtin = (ValueError, IndexError, TypeError, OverflowError, FloatingPointError)
+    kind = next((k for k in builtin if isinstance(error, k)), ArithmeticError)
     got = [f"{name}: {_describe(x)}" for name, x in zip(op.arguments, arguments, strict=False)] + [
         f"{name}={value!r}" for name, value in parameters.items()
     ]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dlcourse.autodiff import Tensor
+from dlcourse.autodiff import Tensor, enable_grad
 from dlcourse.ops import Array
 
 
@@ -70,7 +70,8 @@ def _jacobians_by_backward(
 ) -> list[Array]:
     """For each checked input the Jacobian, shape (output elements, input elements)."""
     copies = [Tensor(x.data, requires_grad=x.requires_grad) for x in inputs]
-    output = function(*copies)
+    with enable_grad():
+        output = function(*copies)
     jacobians = [np.zeros((output.size, inputs[i].size)) for i in checked]
     for row in range(output.size if output.requires_grad else 0):
         one_hot = np.zeros(output.shape)

@@ -25,21 +25,31 @@ class Module(ABC):
         return self.forward(x)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """Pairs such as ("0.weight", tensor), in the order in which the attributes were set."""
-        for name, value in self._children():
-            if isinstance(value, Module):
-                yield from value.named_parameters(f"{prefix}{name}.")
-            elif isinstance(value, Tensor) and value.requires_grad:
-                yield f"{prefix}{name}", value
+        """Pairs such as ("0.weight", tensor), in the order in which the attributes were set.
+
+        A parameter that is reached in several ways is listed once, under its first name.
+        """
+        seen: set[int] = set()
+        for name, p in self._all_parameters(prefix):
+            if id(p) not in seen:
+                seen.add(id(p))
+                yield name, p
 
     def parameters(self) -> list[Tensor]:
-        """Each parameter once, also if two attributes share it."""
-        return list({id(p): p for _, p in self.named_parameters()}.values())
+        """Each parameter once, in the order of ``named_parameters``."""
+        return [p for _, p in self.named_parameters()]
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
         for p in self.parameters():
             p.zero_grad()
+
+    def _all_parameters(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
+        for name, value in self._children():
+            if isinstance(value, Module):
+                yield from value._all_parameters(f"{prefix}{name}.")
+            elif isinstance(value, Tensor) and value.requires_grad:
+                yield f"{prefix}{name}", value
 
     def _children(self) -> Iterator[tuple[str, Any]]:
         for name, value in vars(self).items():

@@ -47,7 +47,7 @@ class Primitive:
         rules: For each array argument its derivative rule, or None.
     """
 
-    __slots__ = ("arguments", "kernel", "meaning", "name", "parameters", "rules")
+    __slots__ = ("_known", "arguments", "kernel", "meaning", "name", "parameters", "rules")
 
     def __init__(
         self,
@@ -64,9 +64,10 @@ class Primitive:
         rule = next(filter(None, self.rules), None)
         names = inspect.signature(rule).parameters if rule else ()
         self.parameters = tuple(n for n in names if n not in ("g", "y", *self.arguments))
+        self._known = frozenset(self.parameters)
 
     def __call__(self, *arguments: Any, **parameters: Any) -> Any:
-        if len(arguments) != len(self.arguments):
+        if len(arguments) != len(self.arguments) or not parameters.keys() <= self._known:
             arguments, parameters = self._bind(arguments, parameters)
         for argument in arguments:
             apply = getattr(argument, "apply_primitive", None)
@@ -80,8 +81,9 @@ class Primitive:
         """The array arguments, and all parameters by name."""
         names = (*self.arguments, *self.parameters)
         given = dict(zip(names, arguments, strict=False))
-        missing = [n for n in self.arguments if n not in given and n not in parameters]
-        if len(arguments) > len(names) or missing or given.keys() & parameters.keys():
+        named = given.keys() | parameters.keys()
+        fits = len(arguments) <= len(names) and {*self.arguments} <= named <= {*names}
+        if not fits or given.keys() & parameters.keys():
             raise TypeError(
                 f"{self.name}: expected {self.name}({', '.join(names)}), got {len(arguments)} "
                 f"arguments by position and {list(parameters) or 'none'} by name"
@@ -119,8 +121,9 @@ def kept_shape(shape: Sequence[int], axis: Axis) -> tuple[int, ...]:
 
 
 def reduced_count(shape: Sequence[int], axis: Axis) -> int:
-    """How many elements a reduction over ``axis`` combines into one."""
-    return math.prod(n for n, kept in zip(shape, kept_shape(shape, axis), strict=True) if kept != n)
+    """How many elements a reduction over ``axis`` combines into one; 1 also for no elements."""
+    kept = kept_shape(shape, axis)
+    return math.prod(n for n, k in zip(shape, kept, strict=True) if k != n) or 1
 
 
 def restore_axes(g: Any, a: Any, axis: Axis) -> Any:
@@ -157,9 +160,9 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     if g.shape == shape:
         return g
     extra = len(g.shape) - len(shape)
-    stretched = tuple(i for i, n in enumerate(shape, start=extra) if n == 1 and g.shape[i] != 1)
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)):
         raise ValueError(f"a gradient of shape {g.shape} cannot belong to a value of shape {shape}")
+    stretched = tuple(i for i, n in enumerate(shape, start=extra) if n == 1 and g.shape[i] != 1)
     return reshape(sum(g, axis=(*range(extra), *stretched)), shape=shape)
 
 
@@ -188,8 +191,14 @@ def _softmax(a: Array, axis: int = -1) -> Array:
 
 
 def _log_softmax(a: Array, axis: int = -1) -> Array:
-    y: Array = a - _logsumexp(a, axis=axis, keepdims=True)
+    # Not a - logsumexp(a): beside a large maximum that would lose the digits of the logarithm.
+    shifted = a - np.max(a, axis=axis, keepdims=True, initial=-np.inf)
+    y: Array = shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
     return y
+
+
+def _reshape(a: Array, shape: int | tuple[int, ...]) -> Array:
+    return np.reshape(a, shape)  # by position: the argument's name is another one in NumPy 2.0
 
 
 def _getitem(a: Array, index: Any) -> Any:
@@ -235,10 +244,10 @@ def _matmul_b(g: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 def _power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
-    # a ** 0 is 1 everywhere, so its derivative is 0, also where a ** (b - 1) is infinite.
+    # a ** 0 is 1 everywhere, so its derivative is 0, also at a = 0, where a ** (0 - 1) is infinite.
     if isinstance(b, int | float):
         return g * 0 if b == 0 else g * b * a ** (b - 1)
-    return g * b * a ** where(equal(b, 0), 1, b - 1)
+    return g * b * a ** where(equal(a, 0) * equal(b, 0), 1, b - 1)
 
 
 def _power_b(g: Any, y: Any, a: Any, b: Any) -> Any:
@@ -301,7 +310,7 @@ tanh = primitive("tanh", np.tanh, "the hyperbolic tangent",
 sigmoid = primitive("sigmoid", _sigmoid, "1 / (1 + exp(-a))",
     a=lambda g, y, a: g * y * (1 - y))
 relu = primitive("relu", lambda a: np.maximum(a, 0), "max(a, 0); its derivative at 0 is taken as 0",
-    a=lambda g, y, a: g * (y > 0))
+    a=lambda g, y, a: where(y <= 0, 0, g))
 abs = primitive("abs", np.abs, "the absolute value; its derivative at 0 is taken as 0",
     a=lambda g, y, a: g * sign(a))
 sign: Primitive = primitive("sign", np.sign, "-1, 0 or 1",
@@ -320,11 +329,11 @@ where: Primitive = primitive("where", np.where, "a where the condition c holds, 
     a=lambda g, y, c, a, b: where(c, g, 0),
     b=lambda g, y, c, a, b: where(c, 0, g))
 maximum = primitive("maximum", np.maximum, "the larger of a and b",
-    a=lambda g, y, a, b: where(equal(a, b), g / 2, g * greater(a, b)),
-    b=lambda g, y, a, b: where(equal(a, b), g / 2, g * less(a, b)))
+    a=lambda g, y, a, b: where(equal(a, b), g / 2, where(less(a, b), 0, g)),
+    b=lambda g, y, a, b: where(equal(a, b), g / 2, where(greater(a, b), 0, g)))
 minimum = primitive("minimum", np.minimum, "the smaller of a and b",
-    a=lambda g, y, a, b: where(equal(a, b), g / 2, g * less(a, b)),
-    b=lambda g, y, a, b: where(equal(a, b), g / 2, g * greater(a, b)))
+    a=lambda g, y, a, b: where(equal(a, b), g / 2, where(greater(a, b), 0, g)),
+    b=lambda g, y, a, b: where(equal(a, b), g / 2, where(less(a, b), 0, g)))
 
 # Reductions
 sum = primitive("sum", np.sum, "the sum over axis",
@@ -351,7 +360,7 @@ matmul: Primitive = primitive("matmul", np.matmul, "a @ b, vectors and batches a
     b=_matmul_b)
 
 # Shapes, indexing, dtype
-reshape: Primitive = primitive("reshape", np.reshape, "the same elements in another shape",
+reshape: Primitive = primitive("reshape", _reshape, "the same elements in another shape",
     a=lambda g, y, a, shape: reshape(g, shape=a.shape))
 transpose: Primitive = primitive("transpose", np.transpose, "the axes reversed, or reordered",
     a=lambda g, y, a, axes=None: transpose(g, axes=_inverse_permutation(axes)))

@@ -16,10 +16,12 @@ class Optimizer(ABC):
 
     Raises:
         TypeError: A parameter is not a Tensor.
-        ValueError: There are no parameters, or one does not require a gradient.
+        ValueError: There are no parameters, one does not require a gradient, or is listed twice.
     """
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
+        if isinstance(parameters, Tensor):
+            raise TypeError(f"{type(self).__name__}: expected a list of parameters, got one Tensor")
         self.parameters = list(parameters)
         if not self.parameters:
             raise ValueError(f"{type(self).__name__}: expected parameters to optimise, got none")
@@ -32,6 +34,10 @@ class Optimizer(ABC):
                 raise ValueError(
                     f"{type(self).__name__}: parameter {i} must be a leaf with requires_grad=True"
                 )
+        if len({id(p) for p in self.parameters}) < len(self.parameters):
+            raise ValueError(
+                f"{type(self).__name__}: a parameter is listed twice, and would move twice a step"
+            )
 
     def zero_grad(self) -> None:
         """Forget all gradients. Without it, ``backward`` adds to those of the last step."""

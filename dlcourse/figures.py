@@ -1,0 +1,273 @@
+"""Drawings of graphs, made from the graph itself.
+
+`draw_graph` walks what a tensor remembers: the recorded operations of a `dlcourse.Tensor`, or the
+``grad_fn`` of a `torch.Tensor`. Graphviz (through pygraphviz) places the nodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal
+
+import numpy as np
+
+from dlcourse import ops
+from dlcourse.autodiff import Tensor
+
+Kind = Literal["input", "constant", "operation"]
+
+# Drawn on white; the book's style sheet turns the lightness round in the dark.
+FILL: Mapping[Kind, str] = {"input": "#d6e8f7", "constant": "#eeeeee", "operation": "#fdebd2"}
+GRADIENT_COLOR = "#b3261e"
+FONT = "Helvetica,Arial,sans-serif"
+# Graphviz sizes a node by its own measure of the text; browsers' fonts are a little wider.
+MARGIN = "0.14,0.06"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One value of a graph: a tensor that was given, a constant, or the result of an operation."""
+
+    kind: Kind
+    lines: tuple[str, ...]
+    gradient: str | None = None
+
+
+@dataclass(frozen=True)
+class Edge:
+    """From the node ``source`` to the node ``target`` (positions in ``GraphDrawing.nodes``)."""
+
+    source: int
+    target: int
+    gradient: str | None = None
+
+
+@dataclass
+class GraphDrawing:
+    """A drawn graph; Jupyter shows it as SVG.
+
+    Attributes:
+        nodes, edges: What is drawn, inputs before results.
+        direction: "TB", results below their inputs, or "LR", results to the right.
+    """
+
+    nodes: list[Node] = field(default_factory=list)
+    edges: list[Edge] = field(default_factory=list)
+    direction: Literal["TB", "LR"] = "TB"
+
+    def __repr__(self) -> str:
+        return f"<graph of {len(self.nodes)} nodes and {len(self.edges)} edges>"
+
+    def _repr_svg_(self) -> str:
+        return self.svg()
+
+    def svg(self) -> str:
+        """The drawing as the text of an SVG file; the same graph always gives the same text."""
+        import pygraphviz
+
+        graph = pygraphviz.AGraph(directed=True, strict=False)
+        graph.graph_attr.update(
+            rankdir=self.direction, bgcolor="transparent", nodesep=0.25, ranksep=0.35, pad=0.05
+        )
+        graph.node_attr.update(
+            fontname=FONT, fontsize=12, margin=MARGIN, height=0.3, width=0.3, color="#666666"
+        )
+        graph.edge_attr.update(fontname=FONT, fontsize=11, arrowsize=0.7, color="#666666")
+        for i, node in enumerate(self.nodes):
+            graph.add_node(
+                i,
+                label=_node_label(node),
+                shape="plaintext" if node.kind == "constant" else "box",
+                style="rounded,filled" if node.kind != "constant" else "",
+                fillcolor=FILL[node.kind],
+            )
+        for edge in self.edges:
+            label = "" if edge.gradient is None else _colored(f" {edge.gradient} ")
+            graph.add_edge(edge.source, edge.target, label=f"<{label}>" if label else "")
+        return str(graph.draw(format="svg", prog="dot").decode())
+
+
+def _colored(text: str) -> str:
+    return f'<font color="{GRADIENT_COLOR}">{escape(text)}</font>'
+
+
+def _node_label(node: Node) -> str:
+    first, *rest = node.lines
+    lines = [f"<b>{escape(first)}</b>" if node.kind == "operation" else escape(first)]
+    lines += [escape(line) for line in rest]
+    if node.gradient is not None:
+        lines.append(_colored(f"gradient {node.gradient}"))
+    return f"<{'<br/>'.join(lines)}>"
+
+
+def draw_graph(
+    tensor: Any,
+    names: Mapping[str, Any] | None = None,
+    *,
+    gradients: bool = False,
+    direction: Literal["TB", "LR"] = "TB",
+) -> GraphDrawing:
+    """Draw how ``tensor`` was computed.
+
+    Args:
+        tensor: A `dlcourse.Tensor`, or a `torch.Tensor` whose history PyTorch kept.
+        names: What to call tensors of the graph, as in ``dict(x=x, loss=loss)``.
+        gradients: Also write d(tensor)/d(node) into each node and, on each edge, the part of it
+            that arrives along that edge. Only for a `dlcourse.Tensor` with one element whose
+            graph was not freed; nobody's ``grad`` changes.
+        direction: "TB" draws downwards, "LR" to the right.
+
+    Raises:
+        TypeError: ``tensor`` is of another type, or gradients of a PyTorch graph are asked for.
+        ValueError: Gradients are asked for and ``tensor`` has more than one element.
+        RuntimeError: The graph was freed by an earlier ``backward``.
+    """
+    if isinstance(tensor, Tensor):
+        return _draw_own(tensor, names or {}, gradients, direction)
+    if hasattr(tensor, "grad_fn"):
+        if gradients:
+            raise TypeError("draw_graph: gradients=True is for dlcourse tensors; got torch.Tensor")
+        return _draw_torch(tensor, names or {}, direction)
+    raise TypeError(
+        f"draw_graph: expected a dlcourse.Tensor or a torch.Tensor, got {type(tensor).__name__}"
+    )
+
+
+def _value_text(value: Any) -> str:
+    """A number as it is, the shape of anything larger."""
+    array = np.asarray(value)
+    if array.size == 1:
+        return f"{array.item():.4g}"
+    return "shape " + "×".join(map(str, array.shape))
+
+
+# --- A graph of dlcourse ------------------------------------------------------------------------
+
+
+def _draw_own(
+    root: Tensor, names: Mapping[str, Any], gradients: bool, direction: Literal["TB", "LR"]
+) -> GraphDrawing:
+    graph = _with_inputs(root)
+    called = {id(value): name for name, value in names.items()}
+    position = {id(value): i for i, value in enumerate(graph)}
+    total, arriving = _gradients(root, graph) if gradients else ({}, {})
+
+    drawing = GraphDrawing(direction=direction)
+    for value in graph:
+        gradient = _value_text(total[id(value)]) if id(value) in total else None
+        drawing.nodes.append(_own_node(value, called.get(id(value)), gradient))
+    for value in graph:
+        for place, x in enumerate(_inputs(value)):
+            g = arriving.get((id(value), id(x), place))
+            text = None if g is None else _value_text(g)
+            drawing.edges.append(Edge(position[id(x)], position[id(value)], text))
+    return drawing
+
+
+def _inputs(value: Any) -> tuple[Any, ...]:
+    if not isinstance(value, Tensor):
+        return ()
+    if value._inputs is None:
+        raise RuntimeError(
+            "draw_graph: the graph was freed by an earlier backward(). Draw it before, or pass "
+            "retain_graph=True to backward()."
+        )
+    return value._inputs
+
+
+def _with_inputs(root: Tensor) -> list[Any]:
+    """Everything that root was computed from, constants included; inputs before results."""
+    found: dict[int, Any] = {}
+    stack = [(root, False)]
+    while stack:
+        value, is_ready = stack.pop()
+        if is_ready:
+            found[id(value)] = value
+        elif id(value) not in found:
+            stack.append((value, True))
+            stack += [(x, False) for x in reversed(_inputs(value))]
+    return list(found.values())
+
+
+def _own_node(value: Any, name: str | None, gradient: str | None) -> Node:
+    array = value.data if isinstance(value, Tensor) else value
+    text = _value_text(array)
+    named = text if name is None else f"{name} = {text}"
+    if isinstance(value, Tensor) and value._op is not None:
+        return Node("operation", (value._op.name, named), gradient)
+    is_input = isinstance(value, Tensor) and value.requires_grad
+    return Node("input" if is_input or name else "constant", (named,), gradient)
+
+
+def _gradients(
+    root: Tensor, graph: list[Any]
+) -> tuple[dict[int, Any], dict[tuple[int, int, int], Any]]:
+    """The gradient of each node, and what backward sends along each edge.
+
+    Nodes are keyed by id, edges by (id of the result, id of the argument, the argument's place).
+    """
+    if root.size != 1:
+        raise ValueError(f"draw_graph: gradients=True needs a scalar, got shape {root.shape}")
+    total: dict[int, Any] = {id(root): np.ones_like(root.data)}
+    arriving: dict[tuple[int, int, int], Any] = {}
+    for y in reversed(graph):
+        if not isinstance(y, Tensor) or y._op is None or id(y) not in total:
+            continue
+        raw = [x.data if isinstance(x, Tensor) else x for x in _inputs(y)]
+        for place, (x, rule) in enumerate(zip(_inputs(y), y._op.rules, strict=True)):
+            if rule is None or not isinstance(x, Tensor) or not x.requires_grad:
+                continue
+            g = ops.unbroadcast(rule(total[id(y)], y.data, *raw, **y._params), x.shape)
+            arriving[id(y), id(x), place] = g
+            total[id(x)] = total[id(x)] + g if id(x) in total else g
+    return total, arriving
+
+
+# --- A graph of PyTorch -------------------------------------------------------------------------
+
+
+def _draw_torch(
+    root: Any, names: Mapping[str, Any], direction: Literal["TB", "LR"]
+) -> GraphDrawing:
+    if root.grad_fn is None:
+        text = next((f"{name} = " for name, value in names.items() if value is root), "")
+        return GraphDrawing([Node("input", (text + _torch_text(root),))], [], direction)
+    called: dict[Any, tuple[str, Any]] = {}
+    for name, value in names.items():
+        called[value if value.grad_fn is None else value.grad_fn] = (name, value)
+    functions = list(_torch_functions(root.grad_fn))
+    position = {function: i for i, function in enumerate(functions)}
+
+    drawing = GraphDrawing(direction=direction)
+    for function in functions:
+        leaf = getattr(function, "variable", None)
+        name, value = called.get(function if leaf is None else leaf, ("", leaf))
+        lines: tuple[str, ...] = () if leaf is not None else (function.name(),)
+        if value is not None:
+            lines += ((f"{name} = " if name else "") + _torch_text(value),)
+        drawing.nodes.append(Node("operation" if leaf is None else "input", lines))
+    for function in functions:
+        for source, _ in function.next_functions:
+            if source is not None:
+                drawing.edges.append(Edge(position[source], position[function]))
+    return drawing
+
+
+def _torch_text(tensor: Any) -> str:
+    return _value_text(tensor.detach().numpy())
+
+
+def _torch_functions(root: Any) -> Iterator[Any]:
+    """The backward functions that root leads to, those of the inputs first."""
+    seen = set()
+    stack = [(root, False)]
+    while stack:
+        function, is_ready = stack.pop()
+        if is_ready:
+            yield function
+        elif function not in seen:
+            seen.add(function)
+            stack.append((function, True))
+            stack += [(f, False) for f, _ in reversed(function.next_functions) if f is not None]

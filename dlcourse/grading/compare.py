@@ -1,0 +1,110 @@
+"""Compares what a probe returned for a student with what it returned for the reference.
+
+Structure is strict: the same keys, lengths, shapes and strings. Number types are lenient: an int,
+a float, a NumPy scalar and a 0-d array of the same value are the same answer, and so are a list, a
+tuple and an array of the same content. A bool is not a number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.generic]
+
+
+def same(reference: object, answer: object, *, rtol: float, atol: float) -> bool:
+    """Whether the answer is the reference's, each number within ``atol + rtol * |reference|``.
+
+    NaN equals NaN, and an infinity equals the same infinity only. Both arguments are plain data:
+    None, bool, int, float, complex, str, ndarray, and lists, tuples and dicts of these.
+    """
+    # A stack of pairs rather than recursion: the answer may be nested deeper than Python recurses.
+    pairs = [(reference, answer)]
+    while pairs:
+        expected, actual = pairs.pop()
+        if isinstance(expected, Mapping) or isinstance(actual, Mapping):
+            if not (isinstance(expected, Mapping) and isinstance(actual, Mapping)):
+                return False
+            if expected.keys() != actual.keys():
+                return False
+            pairs.extend((expected[key], actual[key]) for key in expected)
+            continue
+        if _is_exact(expected) or _is_exact(actual):
+            if not (_is_exact(expected) and _is_exact(actual) and expected == actual):
+                return False
+            continue
+        expected_array, actual_array = _as_array(expected), _as_array(actual)
+        if expected_array is not None and actual_array is not None:
+            if not _same_numbers(expected_array, actual_array, rtol, atol):
+                return False
+            continue
+        expected_items, actual_items = _as_items(expected), _as_items(actual)
+        if expected_items is None or actual_items is None:
+            return False
+        if len(expected_items) != len(actual_items):
+            return False
+        pairs.extend(zip(expected_items, actual_items, strict=True))
+    return True
+
+
+def _is_exact(value: object) -> bool:
+    """Whether a value has no tolerance: None, text, and integers that NumPy cannot hold."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return not -(2**63) <= value < 2**63
+    return value is None or isinstance(value, str | bytes)
+
+
+def _as_array(value: object) -> Array | None:
+    """The numbers of a scalar, an array or a rectangular nesting of them; else None."""
+    if _is_exact(value):
+        return None
+    if isinstance(value, bool | int | float | complex | np.generic):
+        array = np.asarray(value)
+    elif isinstance(value, np.ndarray):
+        array = value
+    elif isinstance(value, list | tuple):
+        items = [_as_array(item) for item in value] if _is_shallow(value) else [None]
+        arrays = [item for item in items if item is not None]
+        if len(arrays) < len(items):
+            return None
+        kinds = {item.dtype.kind == "b" for item in arrays}
+        if len({item.shape for item in arrays}) > 1 or len(kinds) > 1:
+            return None
+        array = np.stack(arrays) if arrays else np.empty(0)
+    else:
+        return None
+    return array if array.dtype.kind in "biufc" else None
+
+
+def _is_shallow(value: Sequence[object], limit: int = 32) -> bool:
+    """Whether a nesting is at most ``limit`` deep (NumPy's own limit is 64 dimensions)."""
+    level: list[object] = [value]
+    for _ in range(limit):
+        level = [x for item in level if isinstance(item, list | tuple) for x in item]
+        if not level:
+            return True
+    return False
+
+
+def _as_items(value: object) -> Sequence[object] | None:
+    if isinstance(value, list | tuple):
+        return value
+    if isinstance(value, np.ndarray) and value.ndim:
+        return list(value)
+    return None
+
+
+def _same_numbers(expected: Array, actual: Array, rtol: float, atol: float) -> bool:
+    if expected.shape != actual.shape:
+        return False
+    if expected.size == 0:
+        return True
+    if (expected.dtype.kind == "b") != (actual.dtype.kind == "b"):
+        return False
+    if expected.dtype.kind in "biu" and actual.dtype.kind in "biu":
+        return bool(np.array_equal(expected, actual))
+    with np.errstate(all="ignore"):
+        return bool(np.allclose(actual, expected, rtol=rtol, atol=atol, equal_nan=True))

@@ -1,0 +1,17 @@
+"""The errors that stop a grading run. What is wrong with one submission is never one of them."""
+
+
+class GradingError(Exception):
+    """The run cannot go on; the message says what was expected and what to do."""
+
+
+class UsageError(GradingError):
+    """What was asked for does not exist: an assignment, a folder."""
+
+
+class AssignmentError(GradingError):
+    """The assignment itself is at fault: its notebook, its checks or its reference solution."""
+
+
+class GraderBusy(GradingError):  # noqa: N818 - a state, like BlockingIOError
+    """Another grading run writes to the same gradebook."""

@@ -1,0 +1,397 @@
+"""Runs a notebook in the sandbox: as a reader would see it, or with probes that return data.
+
+The two are separate runs. The outputs that feedback shows come from a run without any probe; of a
+run with probes only their data is kept. So nothing that a student can see comes from a process
+that held a hidden check.
+
+A notebook is a row of units: its cells, and after a test cell that cell's probes. When a unit
+hangs or ends the process, the sandbox is ended, and a new one runs the notebook without that unit.
+When that goes on at other units, an earlier cell may be behind it (a timer, say, that ends the
+process later): then one attempt leaves out the last cell that left something running instead.
+"""
+
+import copy
+import os
+import select
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from dlcourse.grading.errors import GradingError
+from dlcourse.grading.events import (
+    ProbeStatus,
+    UnreadableError,
+    parse_json,
+    read_answer,
+    read_outputs,
+)
+from dlcourse.grading.sandbox import RUNNER, Limits, Sandbox, sandbox, unconfined
+
+DEFAULT_LIMITS = Limits()
+GRACE_SECONDS = 2.0  # that the runner has to stop a unit by itself before the sandbox is ended
+START_SECONDS = 60.0
+WATCH_SECONDS = 0.25  # between two looks at the memory in use
+
+
+@dataclass(frozen=True)
+class ProbeCall:
+    """A request: run `function` of the checks after the cell `grade_id`, with this seed."""
+
+    name: str
+    grade_id: str
+    function: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a probe returned (`data`), or which kind of error it raised, or why there is neither."""
+
+    status: ProbeStatus
+    data: object = None
+    error: str | None = None
+
+
+Ending = Literal["timeout", "died", "memory", "flood", "time is up"]
+ANSWER_OF_ENDING: dict[Ending, ProbeStatus] = {
+    "timeout": "timeout",
+    "died": "died",
+    "memory": "died",
+    "flood": "unreadable",
+    "time is up": "not reached",
+}
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A cell (`call` is None) or a probe that runs after it."""
+
+    cell: int
+    call: ProbeCall | None = None
+
+
+@dataclass
+class Progress:
+    """What is known after any number of attempts."""
+
+    skipped: dict[Unit, Ending] = field(default_factory=dict)
+    outputs: dict[int, list[NotebookNode]] = field(default_factory=dict)
+    answers: dict[str, ProbeResult] = field(default_factory=dict)
+    restless: set[int] = field(default_factory=set)  # cells that left something running
+
+    def copy(self) -> "Progress":
+        return Progress(*map(copy.copy, vars(self).values()))
+
+    def skip(self, unit: Unit, ending: Ending) -> None:
+        """Leave the unit out from now on; a probe has its answer with that."""
+        self.skipped[unit] = ending
+        if unit.call is None:
+            self.outputs.pop(unit.cell, None)
+        else:
+            self.answers[unit.call.name] = ProbeResult(ANSWER_OF_ENDING[ending])
+
+    def has(self, unit: Unit) -> bool:
+        """Whether the unit has been run or left out."""
+        if unit.call is None:
+            return unit.cell in self.outputs or unit in self.skipped
+        return unit.call.name in self.answers
+
+    def went_well(self, unit: Unit) -> bool:
+        """Whether the unit has been run, and without an error."""
+        if unit.call is None:
+            outputs = self.outputs.get(unit.cell)
+            return outputs is not None and all(o.output_type != "error" for o in outputs)
+        answer = self.answers.get(unit.call.name)
+        return answer is not None and answer.status == "data"
+
+
+def run_notebook(
+    notebook: NotebookNode,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    files: Path | None = None,
+    frameworks: Sequence[str] = (),
+    hidden: Sequence[Path] = (),
+    unsafe_no_sandbox: bool = False,
+) -> NotebookNode:
+    """A copy of the notebook with the outputs and execution counts of its code cells.
+
+    An error in a cell does not stop the cells after it. A cell that hangs or ends the process gets
+    an error output that says so. `files` is a folder whose contents lie beside the notebook.
+    """
+    run = NotebookRun(notebook, "", [], limits, files, frameworks, hidden, unsafe_no_sandbox)
+    progress = run.run()
+    executed = copy.deepcopy(notebook)
+    for index, count in run.counts.items():
+        ending = progress.skipped.get(Unit(index), "time is up")
+        stopped = [stopped_output(ending, limits)]
+        executed.cells[index].outputs = progress.outputs.get(index, stopped)
+        executed.cells[index].execution_count = count
+    return executed
+
+
+def run_probes(
+    notebook: NotebookNode,
+    checks_source: str,
+    calls: Sequence[ProbeCall],
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    files: Path | None = None,
+    frameworks: Sequence[str] = (),
+    hidden: Sequence[Path] = (),
+    unsafe_no_sandbox: bool = False,
+) -> dict[str, ProbeResult]:
+    """Run the notebook and, after the cells they belong to, the probes. Results by name."""
+    run = NotebookRun(
+        notebook, checks_source, calls, limits, files, frameworks, hidden, unsafe_no_sandbox
+    )
+    answers = run.run().answers
+    return {call.name: answers.get(call.name, ProbeResult("not reached")) for call in calls}
+
+
+def stopped_output(ending: Ending, limits: Limits) -> NotebookNode:
+    """The error output of a cell that has none of its own."""
+    ename, evalue = {
+        "timeout": (
+            "TimeoutError",
+            f"This cell ran for more than {limits.cell_seconds:g} seconds and was stopped.",
+        ),
+        "died": ("ProcessEnded", "This cell ended the notebook's process."),
+        "memory": (
+            "MemoryError",
+            f"This cell was stopped: the notebook used more than {limits.memory_bytes >> 20} MiB.",
+        ),
+        "flood": ("OutputError", "This cell was stopped: its output could not be read."),
+        "time is up": (
+            "TimeoutError",
+            f"This cell was not run: the notebook's {limits.total_seconds:g} seconds were over.",
+        ),
+    }[ending]
+    output: NotebookNode = new_output(  # type: ignore[no-untyped-call]
+        "error", ename=ename, evalue=evalue, traceback=[f"{ename}: {evalue}"]
+    )
+    return output
+
+
+class NotebookRun:
+    """One notebook with its probes, run in as many sandboxes as it takes."""
+
+    def __init__(
+        self,
+        notebook: NotebookNode,
+        checks_source: str,
+        calls: Sequence[ProbeCall],
+        limits: Limits,
+        files: Path | None,
+        frameworks: Sequence[str],
+        hidden: Sequence[Path],
+        unsafe_no_sandbox: bool,
+    ) -> None:
+        self.notebook = notebook
+        self.checks_source = checks_source
+        self.limits = limits
+        self.files = files
+        self.frameworks = frameworks
+        self.hidden = hidden
+        self.unsafe = unsafe_no_sandbox
+        self.progress = Progress()
+        code = [
+            index
+            for index, cell in enumerate(notebook.cells)
+            if cell.cell_type == "code" and cell.source.strip()
+        ]
+        self.counts = {index: number for number, index in enumerate(code, 1)}
+        self.units = self._units(calls)
+
+    def _units(self, calls: Sequence[ProbeCall]) -> list[Unit]:
+        by_cell: dict[str, list[ProbeCall]] = {}
+        for call in calls:
+            by_cell.setdefault(call.grade_id, []).append(call)
+        units = []
+        for index, cell in enumerate(self.notebook.cells):
+            if index in self.counts:
+                units.append(Unit(index))
+            grade_id = cell.metadata.get("nbgrader", {}).get("grade_id")
+            units += [Unit(index, call) for call in by_cell.pop(grade_id, [])]
+        if by_cell:
+            raise ValueError(f"there is no cell with grade_id {' or '.join(sorted(by_cell))}")
+        if len({call.name for call in calls}) < len(calls):
+            raise ValueError("two probes have the same name")
+        if calls:  # the cells after the last probe tell nothing about it
+            while units[-1].call is None:
+                units.pop()
+        return units
+
+    def run(self) -> Progress:
+        deadline = time.monotonic() + self.limits.total_seconds
+        before_stops, stopped, innocent = self.progress.copy(), list[Unit](), set[int]()
+        while True:
+            if len(stopped) > 1:
+                suspects = self.progress.restless - innocent
+                suspect = max((cell for cell in suspects if cell < stopped[0].cell), default=None)
+                if suspect is not None:
+                    trial = self._attempt_without(suspect, before_stops, deadline)
+                    if any(unit in trial.skipped or not trial.has(unit) for unit in stopped):
+                        innocent.add(suspect)
+                    elif any(trial.went_well(unit) for unit in stopped):
+                        self.progress, stopped = trial, []
+                    # Else the stopped units failed for want of its names, which tells nothing.
+            if not stopped:
+                before_stops = self.progress.copy()
+            units = self._open_units(self.progress)
+            culprit = self._attempt(self.progress, units, deadline) if units else None
+            if culprit is None or culprit[1] == "time is up":
+                return self.progress
+            unit, ending = culprit
+            if unit.call is None and unit.cell in self.progress.restless:
+                # What it left running now ended it; the stops before may have had that cause too.
+                self.progress, stopped = before_stops.copy(), []
+            else:
+                stopped.append(unit)
+            self.progress.skip(unit, ending)
+
+    def _attempt_without(self, cell: int, before: Progress, deadline: float) -> Progress:
+        trial = before.copy()
+        trial.skip(Unit(cell), "died")
+        culprit = self._attempt(trial, self._open_units(trial), deadline)
+        if culprit is not None and culprit[1] != "time is up":
+            trial.skip(*culprit)
+        return trial
+
+    def _open_units(self, progress: Progress) -> list[Unit]:
+        """What an attempt has to run: nothing, or all but what is left out or has its answer."""
+        if all(progress.has(unit) for unit in self.units):
+            return []
+        return [
+            unit
+            for unit in self.units
+            if unit not in progress.skipped and not (unit.call and progress.has(unit))
+        ]
+
+    # --- one sandbox ---
+
+    def _start(self, units: list[Unit]) -> AbstractContextManager[Sandbox]:
+        cells: dict[int, dict[str, Any]] = {}
+        for unit in units:
+            cell = self.notebook.cells[unit.cell]
+            entry = cells.setdefault(unit.cell, {"index": unit.cell, "run": False, "probes": []})
+            if unit.call is None:
+                entry |= {"run": True, "source": cell.source, "count": self.counts[unit.cell]}
+            else:
+                call = unit.call
+                entry["probes"].append(
+                    {"name": call.name, "function": call.function, "seed": call.seed}
+                )
+        request = {"cells": list(cells.values()), "checks": self.checks_source}
+        begin = unconfined if self.unsafe else sandbox
+        return begin(
+            RUNNER.read_bytes(),
+            request,
+            limits=self.limits,
+            files=self.files,
+            frameworks=self.frameworks,
+            hidden=self.hidden,
+        )
+
+    def _attempt(
+        self, progress: Progress, units: list[Unit], deadline: float
+    ) -> tuple[Unit, Ending] | None:
+        """Run the units in a new sandbox; the unit that stopped it and how, or None at the end."""
+        with self._start(units) as running:
+            events = EventReader(running, self.limits, deadline)
+            start = events.next(START_SECONDS, 1 << 16)
+            if not isinstance(start, dict):
+                raise GradingError(
+                    f"The notebook did not start in the sandbox.\n{running.errors()}"
+                )
+            for unit in units:
+                seconds, size = self._allowance(unit)
+                give_up = time.monotonic() + seconds
+                while True:
+                    event = events.next(give_up - time.monotonic(), size)
+                    if isinstance(event, str):
+                        return unit, event
+                    if self._take(progress, unit, event):
+                        break
+        return None
+
+    def _allowance(self, unit: Unit) -> tuple[float, int]:
+        """Seconds and bytes that a unit has, what the runner adds around its data included."""
+        if unit.call is None:
+            # A byte of output can take six in JSON.
+            return self.limits.cell_seconds + GRACE_SECONDS, 6 * self.limits.output_bytes + (
+                1 << 16
+            )
+        # The data is a JSON text within a JSON text: its quotes are escaped.
+        return self.limits.probe_seconds + GRACE_SECONDS, 2 * self.limits.data_bytes + (1 << 16)
+
+    def _take(self, progress: Progress, unit: Unit, event: dict[str, Any]) -> bool:
+        """Keep what the event says of the running unit. False if it is about something else."""
+        if unit.call is None:
+            if event.get("event") != "done" or event.get("index") != unit.cell:
+                return False
+            outputs = read_outputs(event.get("outputs"), self.counts[unit.cell])
+            progress.outputs.setdefault(unit.cell, outputs)
+            if event.get("changed") is True:
+                progress.restless.add(unit.cell)
+        else:
+            if event.get("event") != "answer" or event.get("name") != unit.call.name:
+                return False
+            progress.answers[unit.call.name] = ProbeResult(*read_answer(event))
+        return True
+
+
+class EventReader:
+    """Events of a running sandbox, one at a time, within limits of time, size and memory."""
+
+    def __init__(self, running: Sandbox, limits: Limits, deadline: float) -> None:
+        self.running = running
+        self.limits = limits
+        self.deadline = deadline
+        self.lines: deque[bytes] = deque()
+        self.partial = bytearray()  # of a line whose end has not come yet
+        self.next_watch = time.monotonic() + WATCH_SECONDS
+        self.poll = select.poll()
+        self.poll.register(running.events, select.POLLIN)
+
+    def next(self, seconds: float, size: int) -> dict[str, Any] | Ending:
+        """The next event, or how the wait for it ended. Lines that are no event are passed over."""
+        give_up = time.monotonic() + seconds
+        received = len(self.partial)
+        while True:
+            while self.lines:
+                try:
+                    event = parse_json(self.lines.popleft())
+                except UnreadableError:
+                    continue
+                if isinstance(event, dict):
+                    return event
+            if received > size:
+                return "flood"
+            now = time.monotonic()
+            if now >= self.deadline:
+                return "time is up"
+            if now >= give_up:
+                return "timeout"
+            if now >= self.next_watch:
+                self.next_watch = now + WATCH_SECONDS
+                if self.running.memory() > self.limits.memory_bytes:
+                    return "memory"
+            wait = min(self.next_watch, give_up, self.deadline) - now
+            if self.poll.poll(max(wait, 0.001) * 1000):
+                block = os.read(self.running.events, 1 << 16)
+                if not block:
+                    return "died"
+                received += len(block)
+                *ends, rest = block.split(b"\n")
+                for end in ends:
+                    self.lines.append(bytes(self.partial + end))
+                    self.partial.clear()
+                self.partial += rest

@@ -1,0 +1,89 @@
+"""The feedback page: nbgrader's own, made harmless and self-contained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbgrader
+from bs4 import BeautifulSoup
+from nbconvert.exporters import HTMLExporter
+from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
+from nbformat import NotebookNode
+from nbgrader.preprocessors import GetGrades
+from traitlets.config import Config
+
+from .sanitize import clean_html, clean_outputs, markdown_to_html
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+    "base-uri 'none'; form-action 'none'"
+)
+
+_FORMGRADER = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader"
+
+
+class FeedbackExporter(HTMLExporter):
+    """nbgrader's feedback template; nothing in the page runs, and nothing is loaded by it.
+
+    ``nbgrader generate_feedback`` uses it as well (see ``nbgrader_plugin``).
+    """
+
+    @property
+    def default_config(self) -> Config:
+        config = Config()
+        config.HTMLExporter.template_name = "feedback"
+        config.HTMLExporter.extra_template_basedirs = [str(_FORMGRADER / "templates")]
+        config.HTMLExporter.extra_template_paths = [
+            str(_FORMGRADER / "static/node_modules/bootstrap/dist/css")
+        ]
+        config.HTMLExporter.sanitize_html = True
+        config.HTMLExporter.filters = {"markdown2html": markdown_to_html, "clean_html": clean_html}
+        config.merge(super().default_config)
+        return config
+
+    def from_notebook_node(  # type: ignore[override]
+        self, nb: NotebookNode, resources: dict[str, Any] | None = None, **options: Any
+    ) -> tuple[str, dict[str, Any]]:
+        html, resources = super().from_notebook_node(clean_outputs(nb), resources, **options)
+        return _self_contained(html), resources
+
+
+def feedback_page(
+    notebook: NotebookNode, *, assignment: str, student: str, db_url: str, config: Config
+) -> str:
+    """The HTML page for one student, with the marks and comments that the gradebook has now."""
+    exporter = FeedbackExporter(config=config)  # type: ignore[no-untyped-call]
+    for step in (GetGrades, CSSHTMLHeaderPreprocessor):
+        exporter.register_preprocessor(step(config=config), enabled=True)  # type: ignore[no-untyped-call]
+    resources = {
+        "metadata": {"name": assignment},
+        "nbgrader": {
+            "assignment": assignment,
+            "notebook": assignment,
+            "student": student,
+            "db_url": db_url,
+        },
+    }
+    html, _ = exporter.from_notebook_node(notebook, resources)
+    return str(html)
+
+
+def _self_contained(html: str) -> str:
+    """Take out nbconvert's scripts, and forbid the browser to run or to load anything."""
+    page = BeautifulSoup(html, "html.parser")
+    for script in page.find_all("script"):
+        script.decompose()
+    for link in page.select("#toc a"):
+        if link.string == "Test cell":  # all that nbgrader's template calls a question
+            link.string = str(link["href"]).removeprefix("#")
+    policy = page.new_tag("meta", content=CONTENT_SECURITY_POLICY)
+    policy["http-equiv"] = "Content-Security-Policy"
+    viewport = page.new_tag("meta", content="width=device-width, initial-scale=1")
+    viewport["name"] = "viewport"
+    for head in page.find_all("head"):
+        head.insert(0, viewport)
+        head.insert(0, policy)  # first: a policy governs only what comes after it
+    for root in page.find_all("html"):
+        root["lang"] = "en"
+    return str(page)

@@ -1,0 +1,221 @@
+"""Writes marks into nbgrader's gradebook, the way nbgrader's own autograder does.
+
+Beside nbgrader's tables stands one of ours, ``dlcourse_record``: what was graded, by a fingerprint
+of all that decides the mark. It is written last, so a run that was killed finds its unfinished
+submissions without a record, and grades them again.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import shutil
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook
+from nbgrader.preprocessors import AssignLatePenalties, SaveCells
+from nbgrader.utils import is_solution, is_task
+from sqlalchemy import JSON, Boolean, Column, MetaData, String, Table, Text, delete, insert, select
+from traitlets.config import Config
+
+from .assignment import Assignment, grade_id
+from .errors import AssignmentError
+from .marks import Marks
+from .rebuild import unchanged
+
+_tables = MetaData()
+_records = Table(
+    "dlcourse_record",
+    _tables,
+    Column("assignment", String(128), primary_key=True),
+    Column("student", String(128), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("graded", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("notes", JSON, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A submission as the gradebook has it now, marks given by hand included.
+
+    ``questions`` maps a grade_id to its score, None while it waits for a person.
+    """
+
+    student: str
+    timestamp: datetime.datetime | None
+    score: float
+    max_score: float
+    late_penalty: float
+    questions: Mapping[str, float | None]
+    status: str
+    reason: str
+
+
+class MarkBook:
+    """nbgrader's gradebook, open for one assignment. Use it from one thread only."""
+
+    def __init__(self, db_url: str, course_id: str, assignment: Assignment, config: Config) -> None:
+        self._assignment = assignment
+        self._config = config
+        self._db_url = db_url
+        _put_alembic_on_path()
+        self._gradebook = Gradebook(db_url, course_id)
+        _tables.create_all(self._gradebook.engine)
+        self._save_cells()
+
+    def __enter__(self) -> MarkBook:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._gradebook.close()
+
+    def fingerprints(self) -> dict[str, str]:
+        """By student: the fingerprint of what was graded last."""
+        query = select(_records.c.student, _records.c.fingerprint).where(
+            _records.c.assignment == self._assignment.name
+        )
+        return {student: fingerprint for student, fingerprint in self._gradebook.db.execute(query)}
+
+    def write(
+        self,
+        student: str,
+        timestamp: datetime.datetime | None,
+        marks: Marks,
+        notebook: NotebookNode | None,
+        fingerprint: str,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        """Record the marks of one submission; ``notebook`` is None if there was none to grade.
+
+        A mark, extra credit or a comment that a person gave is left alone; as in nbgrader, a mark
+        given by hand is then flagged for review.
+        """
+        book, name = self._gradebook, self._assignment.name
+        book.update_or_create_student(student)
+        details = {} if timestamp is None else {"timestamp": timestamp}
+        book.update_or_create_submission(name, student, **details)
+        for question in marks.questions:
+            grade = book.find_grade(question.grade_id, name, name, student)
+            grade.auto_score = question.score
+            grade.needs_manual_grade = grade.manual_score is not None or grade.auto_score is None
+        for cell in self._assignment.release.cells:
+            if is_solution(cell):
+                comment = book.find_comment(grade_id(cell), name, name, student)
+                empty = notebook is None or unchanged(
+                    self._assignment.release, notebook, cell.metadata.nbgrader.grade_id
+                )
+                comment.auto_comment = "No response." if empty else None
+            elif is_task(cell):
+                book.find_comment(grade_id(cell), name, name, student).auto_comment = None
+        book.db.commit()
+        self._assign_late_penalty(student)
+        book.db.execute(delete(_records).where(*self._key(student)))
+        book.db.execute(
+            insert(_records).values(
+                assignment=name,
+                student=student,
+                fingerprint=fingerprint,
+                graded=marks.graded,
+                reason=marks.reason,
+                notes=list(notes),
+            )
+        )
+        book.db.commit()
+
+    def rows(self) -> list[Row]:
+        """Every submission of the assignment, sorted by student."""
+        book, name = self._gradebook, self._assignment.name
+        book.db.expire_all()
+        query = select(_records).where(_records.c.assignment == name)
+        records = {record.student: record for record in book.db.execute(query)}
+        rows = [
+            self._row(submission, records[submission.student.id])
+            for submission in book.assignment_submissions(name)
+            if submission.student.id in records
+        ]
+        return sorted(rows, key=lambda row: row.student)
+
+    def _row(self, submission: Any, record: Any) -> Row:
+        grades = {grade.name: grade for nb in submission.notebooks for grade in nb.grades}
+        questions = {}
+        for question in self._assignment.questions:
+            grade = grades[question.grade_id]
+            waits = grade.auto_score is None and grade.manual_score is None
+            questions[question.grade_id] = None if waits else grade.score
+        penalty = submission.late_submission_penalty or 0.0
+        score, max_score = submission.score - penalty, submission.max_score
+        waiting = sum(bool(grade.needs_manual_grade) for grade in grades.values())
+        if waiting:
+            status = "to mark by hand"
+        elif not record.graded:
+            status = "not graded"
+        else:
+            status = "complete" if score >= max_score else "partial"
+        remarks = [record.reason] if record.reason else []
+        if waiting:
+            remarks.append(f"{waiting} to mark or review by hand")
+        if penalty:
+            remarks.append(f"late: {penalty:g} points less")
+        reason = "; ".join([*remarks, *record.notes]) or status
+        return Row(
+            submission.student.id,
+            submission.timestamp,
+            score,
+            max_score,
+            penalty,
+            questions,
+            status,
+            reason,
+        )
+
+    def _key(self, student: str) -> tuple[Any, ...]:
+        return (_records.c.assignment == self._assignment.name, _records.c.student == student)
+
+    def _resources(self, student: str | None = None) -> dict[str, Any]:
+        name = self._assignment.name
+        return {
+            "nbgrader": {
+                "assignment": name,
+                "notebook": name,
+                "student": student,
+                "db_url": self._db_url,
+            }
+        }
+
+    def _save_cells(self) -> None:
+        self._gradebook.update_or_create_assignment(self._assignment.name)
+        saver = SaveCells(config=self._config)
+        try:
+            saver.preprocess(self._assignment.release.copy(), self._resources())
+        except RuntimeError as error:
+            self._gradebook.close()
+            raise AssignmentError(
+                f"the gradebook holds marks for an earlier {self._assignment.name} that had other "
+                "cells. Undo that change, or move the gradebook aside and grade anew "
+                f"({self._db_url})"
+            ) from error
+
+    def _assign_late_penalty(self, student: str) -> None:
+        step = AssignLatePenalties(config=self._config)
+        step.preprocess(nbformat.v4.new_notebook(), self._resources(student))
+
+
+def _put_alembic_on_path() -> None:
+    """nbgrader calls the command ``alembic`` to make a gradebook: the one installed beside it."""
+    if shutil.which("alembic") is None:
+        os.environ["PATH"] = os.pathsep.join(
+            [sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
+        )

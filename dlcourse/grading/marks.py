@@ -1,0 +1,149 @@
+"""Turns the data of the probes into marks. Pure: nothing here runs code or touches a file."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nbformat import NotebookNode
+from nbgrader.utils import is_solution, is_task
+
+from .assignment import Assignment, Check, Question, grade_id
+from .compare import same
+from .execute import ProbeCall, ProbeResult
+from .rebuild import unchanged
+
+PASSED = "passed"
+WRONG = "wrong value"
+NOT_REACHED = "not reached"
+
+OUTCOMES = {
+    "timeout": "timed out",
+    "died": "the process ended",
+    "unreadable": "returned something unreadable",
+    "not reached": NOT_REACHED,
+}
+
+
+@dataclass(frozen=True)
+class CheckMark:
+    """What became of one check: ``outcome`` is "passed" or one of a fixed set of failures."""
+
+    name: str
+    message: str
+    points: float
+    outcome: str
+
+    @property
+    def score(self) -> float:
+        return self.points if self.outcome == PASSED else 0.0
+
+
+@dataclass(frozen=True)
+class QuestionMark:
+    """The mark of a question; ``score`` is None while it waits for a person to mark it."""
+
+    grade_id: str
+    points: float
+    score: float | None
+    checks: tuple[CheckMark, ...] = ()
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The marks of a submission. ``reason`` is one short line: what failed, or why nothing ran."""
+
+    questions: tuple[QuestionMark, ...]
+    graded: bool
+    reason: str
+
+    @property
+    def score(self) -> float:
+        return sum(question.score or 0.0 for question in self.questions)
+
+    @property
+    def max_score(self) -> float:
+        return sum(question.points for question in self.questions)
+
+
+def probe_calls(assignment: Assignment) -> list[ProbeCall]:
+    """The calls of every check. Its seed is the same for the reference and for all students."""
+    return [
+        ProbeCall(check.name, check.grade_id, check.function, _seed(assignment.name, check.name))
+        for check in assignment.checks
+    ]
+
+
+def mark(
+    assignment: Assignment,
+    notebook: NotebookNode,
+    reference: Mapping[str, ProbeResult],
+    answers: Mapping[str, ProbeResult],
+) -> Marks:
+    """Compare a student's probe data with the reference's and add up the points."""
+
+    def mark_check(check: Check) -> CheckMark:
+        answer = answers.get(check.name, ProbeResult(status="not reached"))
+        outcome = _outcome(assignment, reference[check.name], answer)
+        return CheckMark(check.name, check.message, check.points, outcome)
+
+    def mark_question(question: Question) -> QuestionMark:
+        if question.automatic:
+            checks = tuple(map(mark_check, question.checks))
+            # Rounded: ten checks of 0.1 points are 1 point.
+            score = round(sum(check.score for check in checks), 9)
+            return QuestionMark(question.grade_id, question.points, score, checks)
+        # As in nbgrader: an answer that was not touched is worth 0, any other waits for a person.
+        empty = not _is_task(assignment, question) and unchanged(
+            assignment.release, notebook, question.grade_id
+        )
+        return QuestionMark(question.grade_id, question.points, 0.0 if empty else None)
+
+    questions = tuple(map(mark_question, assignment.questions))
+    return Marks(questions, True, _reason(notebook, assignment.release, questions))
+
+
+def no_marks(assignment: Assignment, problem: str) -> Marks:
+    """The marks of a submission that cannot be graded."""
+    questions = tuple(QuestionMark(q.grade_id, q.points, 0.0) for q in assignment.questions)
+    return Marks(questions, False, problem)
+
+
+def _seed(assignment: str, check: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"{assignment}\n{check}".encode()).digest()[:4], "big")
+
+
+def _outcome(assignment: Assignment, reference: ProbeResult, answer: ProbeResult) -> str:
+    if answer.status == "data":
+        equal = same(reference.data, answer.data, rtol=assignment.rtol, atol=assignment.atol)
+        return PASSED if equal else WRONG
+    if answer.status == "raised":
+        return f"raised {answer.error or 'an exception'}"
+    return OUTCOMES.get(answer.status, NOT_REACHED)
+
+
+def _is_task(assignment: Assignment, question: Question) -> bool:
+    cells = (cell for cell in assignment.release.cells if grade_id(cell) == question.grade_id)
+    return any(is_task(cell) for cell in cells)
+
+
+def _reason(notebook: NotebookNode, release: NotebookNode, marked: Sequence[QuestionMark]) -> str:
+    answers = [cell.metadata.nbgrader.grade_id for cell in release.cells if is_solution(cell)]
+    if all(unchanged(release, notebook, name) for name in answers):
+        return "no answers: the answer cells are as they were released"
+    failed = {
+        question.grade_id: [check.outcome for check in question.checks if check.outcome != PASSED]
+        for question in marked
+    }
+    failed = {name: outcomes for name, outcomes in failed.items() if outcomes}
+    if len(failed) > 2:
+        total = Counter(outcome for outcomes in failed.values() for outcome in outcomes)
+        most = ", ".join(f"{count} {outcome}" for outcome, count in total.most_common(3))
+        return f"{total.total()} checks failed in {len(failed)} questions: {most}"
+    return "; ".join(
+        f"{len(outcomes)} {'check' if len(outcomes) == 1 else 'checks'} failed in {name}: "
+        + ", ".join(dict.fromkeys(outcomes))
+        for name, outcomes in failed.items()
+    )

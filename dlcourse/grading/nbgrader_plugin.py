@@ -1,0 +1,110 @@
+"""Puts this grader where nbgrader has its own: ``nbgrader autograde`` and formgrader's button.
+
+``nbgrader_config.py`` calls `configure`. nbgrader names its converter class in its code, not in its
+settings, so the name is bound anew in the modules that use it.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+
+import nbgrader.apps.api
+import nbgrader.apps.autogradeapp
+import nbgrader.converters
+import nbgrader.converters.autograde
+from nbgrader.converters import Autograde, NbGraderException
+from traitlets import Bool
+from traitlets.config import Config
+
+from .assignment import find_assignment, load_assignment
+from .course import course_of
+from .errors import GradingError, UsageError
+from .marks import Marks
+from .pipeline import default_jobs, grade_class
+from .runs import Runs
+from .sandbox import require_sandbox
+from .submission import find_students
+
+MODULES = (
+    nbgrader.converters,
+    nbgrader.converters.autograde,
+    nbgrader.apps.autogradeapp,
+    nbgrader.apps.api,
+)
+
+
+class SandboxedAutograde(Autograde):  # type: ignore[misc]
+    """nbgrader's Autograde, with the pipeline of ``dlcourse grade`` in place of its own.
+
+    ``--force``, ``--student`` and the folders that are configured mean what they mean to nbgrader.
+    """
+
+    unsafe_no_sandbox = Bool(
+        False, help="Run student code with your own rights: only for code that you trust."
+    ).tag(config=True)
+
+    def start(self) -> None:
+        try:
+            failures = self._grade()
+        except GradingError as error:
+            self.log.error(str(error))
+            raise NbGraderException(str(error)) from error
+        for student, problem in failures.items():
+            self.log.error("The grader failed on %s, who has no marks yet: %s", student, problem)
+        if failures:
+            raise NbGraderException(f"the grader failed on {', '.join(sorted(failures))}")
+
+    def _grade(self) -> dict[str, str]:
+        directory = self.coursedir
+        course = course_of(directory, self.config)
+        name = directory.assignment_id
+        assignment = load_assignment(find_assignment(name, course.solutions))
+        students = self._students(course.submitted, assignment.name)
+        runs = Runs(hidden=course.private, unsafe_no_sandbox=self.unsafe_no_sandbox)
+        if not runs.unsafe_no_sandbox:
+            require_sandbox()
+        result = grade_class(
+            course,
+            assignment,
+            students,
+            runs,
+            jobs=default_jobs(),
+            regrade=self.force,
+            on_graded=self._log_marks,
+        )
+        return result.failures
+
+    def _students(self, submitted: Path, assignment: str) -> list[str]:
+        directory = self.coursedir
+        excluded = set(directory.student_id_exclude.split(","))
+        students = [
+            student
+            for student in find_students(submitted, assignment)
+            # Equality first: a student's name may hold characters that a pattern reads otherwise.
+            if student == directory.student_id or fnmatch.fnmatchcase(student, directory.student_id)
+            if student not in excluded
+        ]
+        if not students:
+            raise UsageError(f"no student matches {directory.student_id!r} in {submitted}")
+        return students
+
+    def _log_marks(self, student: str, marks: Marks | None) -> None:
+        if marks is None:
+            self.log.info("%r: not changed since it was graded", student)
+        else:
+            reason = marks.reason or "complete"
+            self.log.info("%r: %g/%g  %s", student, marks.score, marks.max_score, reason)
+
+
+def configure(config: Config) -> None:
+    """Make nbgrader grade, show and return submissions as safely as ``dlcourse grade`` does."""
+    for module in MODULES:
+        module.Autograde = SandboxedAutograde
+    config.GenerateFeedback.exporter_class = "dlcourse.grading.feedback.FeedbackExporter"
+    # formgrader renders autograded notebooks in the instructor's browser with this exporter.
+    config.HTMLExporter.sanitize_html = True
+    config.HTMLExporter.filters = {
+        "markdown2html": "dlcourse.grading.sanitize.markdown_to_html",
+        "clean_html": "dlcourse.grading.sanitize.clean_html",
+    }

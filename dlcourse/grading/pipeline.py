@@ -1,0 +1,233 @@
+"""Grades a class: reads each submission, runs it in the sandbox, marks it, writes what came out.
+
+    submission -> rebuilt notebook -> display run -> report -> autograded notebook, feedback page
+                                   -> probe run   -> marks  -> gradebook, CSV
+
+Submissions are graded side by side by a pool of threads, each of which waits for its own sandbox.
+One thread, the caller's, writes. Every file is written whole or not at all, and the gradebook's
+record of a submission comes last, so a run may be killed and started again at any time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from .assignment import Assignment
+from .course import Course
+from .errors import GraderBusy, GradingError
+from .feedback import feedback_page
+from .files import atomic_write
+from .gradebook import MarkBook, Row
+from .marks import Marks, mark, no_marks, probe_calls
+from .rebuild import has_known_cells, rebuild
+from .reference import reference_answers
+from .report import refusal, report, stopped_cells
+from .runs import Runs
+from .submission import Submission, SubmissionError, parse_notebook, read_submission
+from .table import csv_text
+
+
+@dataclass(frozen=True)
+class Graded:
+    """A submission and its marks. ``notebook`` is the rebuilt one, None if there was none to run;
+    ``reported`` is what the student gets back."""
+
+    submission: Submission
+    marks: Marks
+    notebook: NotebookNode | None
+    reported: NotebookNode
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """The class as the gradebook has now; ``failures``: whom the grader itself failed, and how."""
+
+    rows: Sequence[Row]
+    failures: dict[str, str]
+    marks_file: Path
+
+
+def grade_class(
+    course: Course,
+    assignment: Assignment,
+    students: Sequence[str],
+    runs: Runs,
+    *,
+    jobs: int,
+    regrade: bool = False,
+    on_graded: Callable[[str, Marks | None], None] = lambda *_: None,
+) -> ClassResult:
+    """Grade the submissions of these students and write everything that comes of it.
+
+    What was graded before, from the same bytes by the same grader, is not graded again unless
+    ``regrade`` is set. ``on_graded`` is called with each student as it is done; with None for one
+    that was up to date or that the grader failed on.
+    """
+    course.marks.mkdir(parents=True, exist_ok=True)
+    failures: dict[str, str] = {}
+    with _only_grader(course.marks), _open_book(course, assignment) as book:
+        recorded = {} if regrade else book.fingerprints()
+
+        def grade(student: str) -> tuple[Graded, str] | None:
+            folder = course.submitted / student / assignment.name
+            submission = read_submission(student, folder, assignment.name)
+            fingerprint = _fingerprint(assignment, submission, runs)
+            unchanged = recorded.get(student) == fingerprint
+            if unchanged and _autograded(course, assignment, student).is_file():
+                return None
+            return grade_submission(assignment, submission, runs), fingerprint
+
+        pool = ThreadPoolExecutor(max_workers=jobs)
+        try:
+            futures = {pool.submit(grade, student): student for student in students}
+            for future in as_completed(futures):
+                student = futures.pop(future)
+                try:
+                    done = future.result()
+                    if done is not None:
+                        _write(course, assignment, book, *done)
+                except GradingError:
+                    raise
+                except Exception as error:  # our own failure: the class goes on, and it is told
+                    failures[student] = f"{type(error).__name__}: {error}"
+                    on_graded(student, None)
+                else:
+                    on_graded(student, done[0].marks if done else None)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        rows = book.rows()
+        for row in rows:
+            try:
+                _write_feedback(course, assignment, row)
+            except Exception as error:
+                failures[row.student] = f"no feedback: {type(error).__name__}: {error}"
+        marks_file = course.marks / f"{assignment.name}.csv"
+        atomic_write(marks_file, csv_text(assignment, rows))
+    return ClassResult(rows, failures, marks_file)
+
+
+def grade_submission(assignment: Assignment, submission: Submission, runs: Runs) -> Graded:
+    """Grade one submission. Writes nothing; whatever is wrong with it is in the marks."""
+    try:
+        if submission.problem is not None:
+            raise SubmissionError(submission.problem)
+        student_notebook = parse_notebook(submission.content)
+        if not has_known_cells(assignment.release, student_notebook):
+            raise SubmissionError("none of its cells belongs to this assignment")
+    except SubmissionError as error:
+        problem = str(error)
+        return Graded(submission, no_marks(assignment, problem), None, refusal(assignment, problem))
+    notebook = rebuild(assignment.release, student_notebook)
+    answers = runs.probe(assignment, notebook, probe_calls(assignment))
+    marks = mark(assignment, notebook, reference_answers(assignment, runs), answers)
+    displayed = runs.display(assignment, notebook)
+    if stops := stopped_cells(displayed):
+        marks = replace(marks, reason="; ".join(filter(None, [*stops, marks.reason])))
+    return Graded(submission, marks, notebook, report(assignment, displayed, marks))
+
+
+def _write(
+    course: Course, assignment: Assignment, book: MarkBook, graded: Graded, fingerprint: str
+) -> None:
+    submission = graded.submission
+    path = _autograded(course, assignment, submission.student)
+    atomic_write(path, nbformat.writes(graded.reported), mode=0o444)
+    stamp = path.with_name("timestamp.txt")
+    if submission.timestamp is not None:
+        atomic_write(stamp, f"{submission.timestamp:%Y-%m-%d %H:%M:%S} UTC\n", mode=0o444)
+    else:
+        stamp.unlink(missing_ok=True)
+    book.write(
+        submission.student,
+        submission.timestamp,
+        graded.marks,
+        graded.notebook,
+        fingerprint,
+        submission.notes,
+    )
+
+
+def _write_feedback(course: Course, assignment: Assignment, row: Row) -> None:
+    """Write a student's feedback page if it is missing or older than the marks that it shows."""
+    notebook = _autograded(course, assignment, row.student)
+    page = course.feedback / row.student / assignment.name / f"{assignment.name}.html"
+    shown = course.marks / ".shown" / assignment.name / row.student
+    if not notebook.is_file():
+        return
+    content = notebook.read_text(encoding="utf-8")
+    state = hashlib.sha256(f"{content}\n{row}\n{_grader_version()}".encode()).hexdigest()
+    if page.is_file() and shown.is_file() and shown.read_text() == state:
+        return
+    html = feedback_page(
+        nbformat.reads(content, as_version=4),
+        assignment=assignment.name,
+        student=row.student,
+        db_url=course.db_url,
+        config=course.config,
+    )
+    atomic_write(page, html)
+    atomic_write(shown, state)
+
+
+def _open_book(course: Course, assignment: Assignment) -> MarkBook:
+    return MarkBook(course.db_url, course.course_id, assignment, course.config)
+
+
+def _autograded(course: Course, assignment: Assignment, student: str) -> Path:
+    return course.autograded / student / assignment.name / f"{assignment.name}.ipynb"
+
+
+@contextmanager
+def _only_grader(folder: Path) -> Iterator[None]:
+    """Keep a second grading run from writing to the same gradebook."""
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise GraderBusy(
+                f"another grading run is at work in {folder.parent}; wait until it has ended"
+            ) from None
+        yield
+
+
+def _fingerprint(assignment: Assignment, submission: Submission, runs: Runs) -> str:
+    """Changes whenever the marks could: submission, assignment, grader or the way of running."""
+    parts = [
+        assignment.digest,
+        hashlib.sha256(submission.content).hexdigest(),
+        submission.problem,
+        str(submission.timestamp),
+        submission.notes,
+        asdict(runs.limits),
+        runs.unsafe_no_sandbox,
+        _grader_version(),
+    ]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@functools.cache
+def _grader_version() -> str:
+    """The grader's own source, and the packages that student code meets."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    for package in ("numpy", "ipython", "nbgrader", "nbconvert"):
+        digest.update(f"{package} {version(package)}\n".encode())
+    return digest.hexdigest()
+
+
+def default_jobs() -> int:
+    return len(os.sched_getaffinity(0))

@@ -1,0 +1,52 @@
+"""What the probes return for the reference solution: the expected answers. They stay out here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+from .assignment import Assignment
+from .compare import same
+from .errors import AssignmentError
+from .execute import ProbeResult
+from .marks import probe_calls
+from .rebuild import rebuild
+from .runs import Runs
+
+_answers: dict[tuple[str, Runs], Mapping[str, ProbeResult]] = {}
+_lock = threading.Lock()
+
+
+def reference_answers(assignment: Assignment, runs: Runs) -> Mapping[str, ProbeResult]:
+    """Run the probes on the reference solution, twice: only what comes out the same can be marked.
+
+    Raises AssignmentError where a probe fails on the reference or is not deterministic. Kept in
+    memory, so that a server that grades one submission at a time does it once.
+    """
+    with _lock:
+        key = (assignment.digest, runs)
+        if key not in _answers:
+            _answers[key] = _run(assignment, runs)
+        return _answers[key]
+
+
+def _run(assignment: Assignment, runs: Runs) -> Mapping[str, ProbeResult]:
+    calls = probe_calls(assignment)
+    notebook = rebuild(assignment.release, assignment.source)
+    first, second = (runs.probe(assignment, notebook, calls) for _ in range(2))
+    problems = []
+    for call in calls:
+        result, again = first[call.name], second[call.name]
+        if result.status != "data":
+            problems.append(f"{call.name}: {result.status} {result.error or ''}".rstrip())
+        elif not (
+            again.status == "data"
+            and same(result.data, again.data, rtol=assignment.rtol, atol=assignment.atol)
+        ):
+            problems.append(f"{call.name}: two runs with the same seed return different data")
+    if problems:
+        raise AssignmentError(
+            f"the reference solution of {assignment.name} does not pass its own checks; mend the "
+            "notebook or checks.py:\n  " + "\n  ".join(problems)
+        )
+    return first

@@ -1,0 +1,107 @@
+"""The notebook that a student gets back: what was run, what it showed, and what the checks found.
+
+It comes from the display run, in which no check took part, so it cannot show anything of one.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+from collections import Counter
+from html import escape
+
+import nbformat
+from nbformat import NotebookNode
+
+from .assignment import Assignment, grade_id
+from .marks import PASSED, Marks, QuestionMark
+from .sanitize import clean_outputs
+
+IMAGE_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg"}
+
+STOPS = {
+    "TimeoutError": "ran too long",
+    "ProcessEnded": "ended the process",
+    "MemoryError": "ran out of memory",
+    "OutputError": "printed too much",
+}
+
+
+def report(assignment: Assignment, displayed: NotebookNode, marks: Marks) -> NotebookNode:
+    """The displayed notebook, cleaned, with the result of the checks under each test cell."""
+    notebook = _with_images(clean_outputs(copy.deepcopy(displayed)), assignment)
+    questions = {question.grade_id: question for question in marks.questions if question.checks}
+    for cell in notebook.cells:
+        question = questions.get(grade_id(cell) or "")
+        if question is not None:
+            cell.outputs.append(_check_report(question))
+    return notebook
+
+
+def stopped_cells(displayed: NotebookNode) -> tuple[str, ...]:
+    """What the sandbox had to stop in the display run, for the line that an instructor reads."""
+    stops = Counter(
+        STOPS[output.ename]
+        for cell in displayed.cells
+        if cell.cell_type == "code"
+        for output in cell.outputs
+        if output.output_type == "error"
+        and output.ename in STOPS
+        and output.evalue.startswith("This cell ")
+    )
+    return tuple(
+        f"{count} {'cell' if count == 1 else 'cells'} {what}" for what, count in stops.items()
+    )
+
+
+def refusal(assignment: Assignment, problem: str) -> NotebookNode:
+    """The empty release under a note that says why the submission could not be graded."""
+    notebook = _with_images(copy.deepcopy(assignment.release), assignment)
+    text = f"**This submission could not be graded: {_plain_markdown(problem)}**"
+    notebook.cells.insert(0, nbformat.v4.new_markdown_cell(text))
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"
+    return notebook
+
+
+def _with_images(notebook: NotebookNode, assignment: Assignment) -> NotebookNode:
+    """Attach the images that the instructor's cells show, so that the notebook stands alone."""
+    texts = {grade_id(cell): cell.source for cell in assignment.release.cells}
+    plain = {cell.source for cell in assignment.release.cells if grade_id(cell) is None}
+    if (folder := assignment.files) is None:
+        return notebook
+    images = [path for path in assignment.file_paths if path.suffix in IMAGE_TYPES]
+    for cell in notebook.cells:
+        name = grade_id(cell)
+        is_ours = cell.source == texts[name] if name in texts and name else cell.source in plain
+        if cell.cell_type != "markdown" or not is_ours:
+            continue
+        for path in images:
+            target = f"]({path.relative_to(folder).as_posix()})"
+            if target in cell.source:
+                content = base64.b64encode(path.read_bytes()).decode("ascii")
+                bundle = NotebookNode({IMAGE_TYPES[path.suffix]: content})
+                cell.setdefault("attachments", NotebookNode())[path.name] = bundle
+                cell.source = cell.source.replace(target, f"](attachment:{path.name})")
+    return notebook
+
+
+def _check_report(question: QuestionMark) -> NotebookNode:
+    passed = sum(check.outcome == PASSED for check in question.checks)
+    title = f"Hidden checks: {passed} of {len(question.checks)} passed"
+    rows, lines = [], [title]
+    for check in question.checks:
+        good = check.outcome == PASSED
+        sign, points = ("✓", "✗")[not good], f"{check.score:g} / {check.points:g}"
+        what = "passed" if good else f"{check.message} ({check.outcome})"
+        rows.append(f"<tr><td>{sign}</td><td>{points}</td><td>{escape(what)}</td></tr>")
+        lines.append(f"{sign} {points}  {what}")
+    html = f"<p><b>{title}</b></p><table><tbody>{''.join(rows)}</tbody></table>"
+    data = {"text/html": html, "text/plain": "\n".join(lines)}
+    output: NotebookNode = nbformat.v4.new_output("display_data", data=data)
+    return output
+
+
+def _plain_markdown(text: str) -> str:
+    """Text that Markdown shows as it is: the reason may quote a file name that a student chose."""
+    return "".join(c if c.isalnum() or c in " .,:" else f"&#{ord(c)};" for c in text)

@@ -1,0 +1,249 @@
+"""Finds and reads submissions. They are untrusted: one may be anything, and never stops the class.
+
+nbgrader's layout: ``DIR/STUDENT/ASSIGNMENT/ASSIGNMENT.ipynb``, beside it ``timestamp.txt``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbformat import NotebookNode
+from nbgrader.utils import parse_utc
+
+from .errors import UsageError
+
+MAX_NOTEBOOK_BYTES = 20 << 20
+MAX_TIMESTAMP_BYTES = 100
+MAX_CELL_CHARACTERS = 200_000
+MAX_CELLS = 2000
+MAX_DEPTH = 100
+
+
+class SubmissionError(Exception):
+    """Why a submission cannot be graded, in words for its author."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a student handed in: the notebook's bytes, or the reason why there are none to grade.
+
+    ``notes`` are remarks that cost nothing (another file name, an unreadable timestamp).
+    """
+
+    student: str
+    content: bytes
+    problem: str | None = None
+    timestamp: datetime.datetime | None = None
+    notes: tuple[str, ...] = ()
+
+
+def find_students(directory: Path, assignment: str) -> list[str]:
+    """The students who handed something in for an assignment, sorted.
+
+    A student's folder without the assignment's folder is no submission. A symbolic link in place of
+    either is one (that cannot be graded): what it points to is not looked at.
+    """
+    if not directory.is_dir():
+        raise UsageError(
+            f"{directory} is not a folder; --submissions takes the folder that holds "
+            f"STUDENT/{assignment}/{assignment}.ipynb"
+        )
+    students = []
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            try:
+                entry.name.encode("utf-8")
+            except UnicodeEncodeError:
+                raise UsageError(
+                    f"the folder {os.fsencode(entry.name)!r} in {directory} has a name that is not "
+                    "UTF-8, which the gradebook cannot hold; rename it"
+                ) from None
+            if entry.is_symlink() or (
+                entry.is_dir() and os.path.lexists(Path(entry.path, assignment))
+            ):
+                students.append(entry.name)
+    if not students:
+        raise UsageError(f"no submission of {assignment} in {directory}")
+    return sorted(students)
+
+
+def read_submission(student: str, folder: Path, notebook: str) -> Submission:
+    """Read ``folder/notebook.ipynb``; neither STUDENT nor ASSIGNMENT nor the file may be a link."""
+    try:
+        descriptor = _open_folder(folder)
+    except SubmissionError as error:
+        return Submission(student, b"", problem=str(error))
+    try:
+        timestamp, notes = _read_timestamp(descriptor)
+        try:
+            name = _notebook_name(descriptor, notebook)
+            if name != f"{notebook}.ipynb":
+                notes = (*notes, f"the file is called {name!r}, not '{notebook}.ipynb'")
+            content = _read_file(descriptor, name, MAX_NOTEBOOK_BYTES)
+        except SubmissionError as error:
+            return Submission(student, b"", str(error), timestamp, notes)
+        return Submission(student, content, None, timestamp, notes)
+    finally:
+        os.close(descriptor)
+
+
+def parse_notebook(content: bytes) -> NotebookNode:
+    """The notebook of a submission, upgraded to nbformat 4.5, with nothing but what is used of it.
+
+    Each cell has ``cell_type`` (code or markdown), ``source``, and in its metadata at most
+    ``nbgrader.grade_id``; markdown cells keep the images that are attached to them.
+
+    Raises SubmissionError for anything that is not a notebook.
+    """
+    try:
+        data = json.loads(content.decode("utf-8-sig"), parse_constant=float)
+    except UnicodeDecodeError as error:
+        raise SubmissionError(f"not UTF-8 text: byte {error.start + 1}") from error
+    except json.JSONDecodeError as error:
+        raise SubmissionError(f"not JSON: line {error.lineno}: {error.msg}") from error
+    except RecursionError as error:
+        raise SubmissionError("not a notebook: nested too deeply") from error
+    except ValueError as error:  # an integer with more digits than Python converts
+        raise SubmissionError("not a notebook: a number is too long") from error
+    if not isinstance(data, dict) or _deeper_than(data, MAX_DEPTH):
+        raise SubmissionError("not a notebook: it must be a JSON object of the notebook format")
+    try:
+        notebook = nbformat.convert(nbformat.from_dict(data), 4)
+        cells = [_plain_cell(cell) for cell in notebook["cells"]]
+    except SubmissionError:
+        raise
+    except Exception as error:  # nbformat raises whatever a malformed notebook leads it to
+        raise SubmissionError("not a notebook: its cells cannot be read") from error
+    if len(cells) > MAX_CELLS:
+        raise SubmissionError(f"{len(cells)} cells; at most {MAX_CELLS} are graded")
+    kept = [cell for cell in cells if cell is not None]
+    plain: NotebookNode = nbformat.v4.new_notebook(cells=kept)
+    return plain
+
+
+def _open_folder(folder: Path) -> int:
+    """Open STUDENT/ASSIGNMENT step by step, so that neither may be a link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(folder.parent.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in (folder.parent.name, folder.name):
+        try:
+            if stat.S_ISLNK(os.lstat(part, dir_fd=descriptor).st_mode):
+                raise SubmissionError("the submission is a symbolic link")
+            inner = os.open(part, flags, dir_fd=descriptor)
+        except OSError as error:
+            raise SubmissionError(f"the folder cannot be read: {error.strerror}") from error
+        finally:
+            os.close(descriptor)
+        descriptor = inner
+    return descriptor
+
+
+def _notebook_name(folder: int, notebook: str) -> str:
+    """The file to grade: the one with the right name, or else the only notebook that is there."""
+    names = sorted(name for name in os.listdir(folder) if name.endswith(".ipynb"))
+    if f"{notebook}.ipynb" in names:
+        return f"{notebook}.ipynb"
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise SubmissionError(f"{len(names)} notebooks, none of them called '{notebook}.ipynb'")
+    raise SubmissionError(f"no notebook: '{notebook}.ipynb' is missing")
+
+
+def _read_file(folder: int, name: str, limit: int) -> bytes:
+    # O_NONBLOCK: opening a named pipe must not wait for a writer.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    try:
+        if stat.S_ISLNK(os.lstat(name, dir_fd=folder).st_mode):
+            raise SubmissionError("the submission is a symbolic link")
+        descriptor = os.open(name, flags, dir_fd=folder)
+    except OSError as error:
+        raise SubmissionError(f"the file cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise SubmissionError("the submission is not a regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise SubmissionError(f"the file is larger than {limit >> 20} MB")
+    return content
+
+
+def _read_timestamp(folder: int) -> tuple[datetime.datetime | None, tuple[str, ...]]:
+    try:
+        os.lstat("timestamp.txt", dir_fd=folder)
+    except OSError:
+        return None, ()
+    try:
+        text = _read_file(folder, "timestamp.txt", MAX_TIMESTAMP_BYTES).decode("utf-8").strip()
+        if not text:
+            return None, ()
+        moment = parse_utc(text)
+        if not isinstance(moment, datetime.datetime):
+            raise ValueError(text)
+        return moment, ()
+    except Exception:  # dateutil raises many kinds for text that is not a date
+        return None, ("timestamp.txt does not hold a date",)
+
+
+def _plain_cell(cell: Mapping[str, Any]) -> NotebookNode | None:
+    kind, source = cell["cell_type"], cell["source"]
+    if isinstance(source, list):
+        source = "".join(source)
+    if not isinstance(source, str):
+        raise SubmissionError("not a notebook: the text of a cell is not text")
+    # A lone surrogate can be written in JSON, but neither saved nor shown.
+    source = source.encode("utf-8", "replace").decode("utf-8")
+    if len(source) > MAX_CELL_CHARACTERS:
+        raise SubmissionError(f"a cell of {len(source)} characters; at most {MAX_CELL_CHARACTERS}")
+    metadata = cell.get("metadata")
+    nbgrader = metadata.get("nbgrader") if isinstance(metadata, Mapping) else None
+    name = nbgrader.get("grade_id") if isinstance(nbgrader, Mapping) else None
+    if kind not in ("code", "markdown", "raw"):
+        raise SubmissionError(f"not a notebook: unknown cell type {str(kind)[:20]!r}")
+    if kind == "raw" and name is None:
+        return None
+    # A raw cell with an id is an answer whose type was changed: the release's type is what counts.
+    new = nbformat.v4.new_code_cell if kind == "code" else nbformat.v4.new_markdown_cell
+    plain: NotebookNode = new(source)  # type: ignore[no-untyped-call]
+    if isinstance(name, str):
+        plain.metadata["nbgrader"] = {"grade_id": name}
+    if kind == "markdown" and (images := dict(_images(cell.get("attachments")))):
+        plain["attachments"] = images
+    return plain
+
+
+def _images(attachments: object) -> Iterator[tuple[str, NotebookNode]]:
+    if not isinstance(attachments, Mapping):
+        return
+    for name, bundle in attachments.items():
+        if not isinstance(bundle, Mapping):
+            continue
+        for kind in ("image/png", "image/jpeg"):
+            if isinstance(bundle.get(kind), str):
+                yield str(name), NotebookNode({kind: bundle[kind]})
+                break
+
+
+def _deeper_than(data: object, limit: int) -> bool:
+    level: list[object] = [data]
+    for _ in range(limit):
+        level = [
+            value
+            for item in level
+            if isinstance(item, dict | list)
+            for value in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True

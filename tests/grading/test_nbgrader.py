@@ -1,0 +1,146 @@
+"""nbgrader's own commands, with the course's nbgrader_config.py, on a hostile class."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from small_course import NAME, RIGHT, answered, assignment_of, hand_in, make_course
+
+from dlcourse.grading.sandbox import SandboxUnavailable, require_sandbox
+
+try:
+    require_sandbox()
+except SandboxUnavailable as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What nbgrader's own autograder would give full marks for, follow, or stop the class at.
+HOSTILE = {
+    "strips-asserts": (
+        "import ast\n"
+        "class Strip(ast.NodeTransformer):\n"
+        "    def visit_Assert(self, node):\n"
+        "        return ast.Pass()\n"
+        "get_ipython().ast_transformers.append(Strip())\n"
+        "square = cube = None"
+    ),
+    "exits": "import os\nos._exit(0)",
+    "kills-its-parent": "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)",
+    "shows-html": (
+        "from IPython.display import HTML, display\n"
+        "display(HTML('<script>alert(1)</script><b>shown</b>'))"
+    ),
+}
+
+SERVER_CALL = """
+import sys
+from nbgrader.apps import NbGraderAPI
+from nbgrader.apps.baseapp import NbGrader
+from nbgrader.coursedir import CourseDirectory
+
+app = NbGrader()
+app.initialize([])
+api = NbGraderAPI(CourseDirectory(config=app.config), config=app.config)
+result = api.autograde(sys.argv[1], sys.argv[2])
+print(result["log"])
+assert result["success"], result
+"""
+
+
+@pytest.fixture(scope="module")
+def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    course = make_course(tmp_path_factory.mktemp("course"))
+    shutil.copy(ROOT / "nbgrader_config.py", course)
+    assignment = assignment_of(course)
+    submitted = course / "submitted"
+    hand_in(submitted, "perfect", answered(assignment, RIGHT))
+    for student, text in HOSTILE.items():
+        hand_in(submitted, student, answered(assignment, {"square-answer": text}))
+    doubled = answered(assignment, RIGHT)
+    doubled.cells += [doubled.cells[3].copy(), doubled.cells[5].copy()]
+    hand_in(submitted, "doubles-tests", doubled)
+    hand_in(submitted, "not-json", "{")
+    (submitted / "link" / NAME).mkdir(parents=True)
+    (submitted / "link" / NAME / f"{NAME}.ipynb").symlink_to(
+        submitted / "perfect" / NAME / f"{NAME}.ipynb"
+    )
+    (submitted / "perfect" / NAME / "secret.txt").symlink_to("/etc/passwd")
+    run(course, "nbgrader", "autograde", NAME)
+    return course
+
+
+def run(course: Path, program: str, *arguments: str) -> str:
+    """Run a command of this environment in the course; returns all that it printed."""
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(course / ".jupyter")}
+    done = subprocess.run(
+        command, cwd=course, env=environment, text=True, capture_output=True, timeout=600
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def marks(course: Path) -> dict[str, str]:
+    with (course / "marks" / f"{NAME}.csv").open(newline="") as file:
+        return {row["student"]: row["score"] for row in csv.DictReader(file)}
+
+
+def test_nbgrader_autograde_gives_the_marks_that_were_earned(course: Path) -> None:
+    assert marks(course) == {
+        "perfect": "5",
+        "doubles-tests": "5",
+        "strips-asserts": "0",
+        "exits": "0",
+        "kills-its-parent": "0",
+        "shows-html": "0",
+        "not-json": "0",
+        "link": "0",
+    }
+
+
+def test_dlcourse_grade_gives_the_same_marks(course: Path, tmp_path: Path) -> None:
+    run(course, "dlcourse", "grade", NAME, "--submissions", "submitted", "--output", str(tmp_path))
+    assert marks(tmp_path) == marks(course)
+
+
+def test_nothing_that_a_link_points_to_is_copied(course: Path) -> None:
+    copied = {path.name for path in (course / "autograded").rglob("*") if path.is_file()}
+    assert copied == {f"{NAME}.ipynb"}
+
+
+def test_generate_feedback_and_export_work_on_the_result(course: Path) -> None:
+    run(course, "nbgrader", "generate_feedback", NAME, "--force")
+    page = (course / "feedback" / "shows-html" / NAME / f"{NAME}.html").read_text()
+    assert "<b>shown</b>" in page and "Hidden checks: 0 of 2 passed" in page
+    assert "<script" not in page and "Content-Security-Policy" in page
+    run(course, "nbgrader", "export")
+    with (course / "grades.csv").open(newline="") as file:
+        exported = {row["student_id"]: float(row["score"]) for row in csv.DictReader(file)}
+    assert exported == {student: float(score) for student, score in marks(course).items()}
+
+
+def test_the_button_of_formgrader_runs_the_same_pipeline(course: Path) -> None:
+    log = run(course, "python", "-c", SERVER_CALL, NAME, "strips-asserts")
+    assert "'strips-asserts': 0/10" in log and "perfect" not in log
+    assert marks(course)["perfect"] == "5"
+
+
+def test_a_configuration_that_cannot_be_loaded_stops_nbgrader(course: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "nbgrader_config.py"
+    text = (ROOT / "nbgrader_config.py").read_text()
+    assert "dlcourse.grading.nbgrader_plugin" in text
+    broken.write_text(text.replace("dlcourse.grading.nbgrader_plugin", "dlcourse.gone"))
+    shutil.copytree(course / "submitted", tmp_path / "submitted", symlinks=True)
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("nbgrader")), "autograde", NAME],
+        cwd=tmp_path,
+        text=True,
+        capture_output=True,
+    )
+    assert done.returncode != 0 and "without the sandbox" in done.stderr
+    assert not (tmp_path / "autograded").exists()

@@ -1,0 +1,301 @@
+"""`dlcourse grade` on a small class, in the real sandbox."""
+
+import csv
+import hashlib
+import shutil
+import sqlite3
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell
+from nbgrader.api import Gradebook
+from small_course import NAME, RIGHT, answered, assignment_of, code, hand_in, make_course
+
+from dlcourse.__main__ import main
+from dlcourse.grading import cli, pipeline
+from dlcourse.grading.errors import GradingError
+from dlcourse.grading.sandbox import SandboxUnavailable, require_sandbox
+
+try:
+    require_sandbox()
+except SandboxUnavailable as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+# What each student writes into the cells, and the marks that are due: square (3), cube (2).
+STUDENTS = {
+    "perfect": (RIGHT, (3, 2)),
+    "empty": ({}, (0, 0)),
+    "partly": (RIGHT | {"square-answer": "def square(x):\n    return float(x) ** 2"}, (2, 2)),
+    "exits": ({**RIGHT, "square-answer": "import os\nos._exit(0)"}, (0, 0)),
+    "always-equal": (
+        {
+            "square-answer": code(
+                """
+                class Yes(float):
+                    __eq__ = __ne__ = __lt__ = lambda *args: True
+                def square(x):
+                    return Yes(4)
+                """
+            ),
+            "cube-answer": "cube = square",
+        },
+        (0, 0),
+    ),
+    "forger": (
+        {"square-answer": "print('3'); 3", "cube-answer": "raise SystemExit(0)"},
+        (0, 0),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A course whose class has been graded once. Tests that change anything work on a copy."""
+    course = make_course(tmp_path_factory.mktemp("course"))
+    assignment = assignment_of(course)
+    submissions = course / "submitted"
+    for student, (answers, _) in STUDENTS.items():
+        hand_in(submissions, student, answered(assignment, answers))
+    hand_in(submissions, "=broken()", "{")
+    (submissions / "link").symlink_to(submissions / "perfect")
+    (submissions / "perfect" / NAME / "timestamp.txt").write_text("2026-03-01 12:00:00 UTC")
+    assert grade(course) == 0
+    return course
+
+
+@pytest.fixture
+def course(graded: Path, tmp_path: Path) -> Path:
+    copied = tmp_path / "course"
+    shutil.copytree(graded, copied, symlinks=True)
+    return copied
+
+
+def grade(course: Path, *options: str) -> int:
+    arguments = ["grade", "squares", "--course", str(course)]
+    return main([*arguments, "--submissions", str(course / "submitted"), *options])
+
+
+def marks(course: Path) -> dict[str, dict[str, str]]:
+    with (course / "marks" / f"{NAME}.csv").open(newline="") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def page(course: Path, student: str) -> str:
+    return (course / "feedback" / student / NAME / f"{NAME}.html").read_text()
+
+
+def state(course: Path) -> dict[str, object]:
+    """All that a grading run leaves behind, but for random ids in the gradebook."""
+    files = {
+        str(path.relative_to(course)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in ("autograded", "feedback", "marks")
+        for path in sorted((course / folder).rglob("*"))
+        if path.is_file()
+    }
+    with sqlite3.connect(course / "gradebook.db") as connection:
+        grades = connection.execute(
+            "select s.student_id, c.name, g.auto_score, g.manual_score, g.needs_manual_grade "
+            "from grade g join base_cell c on c.id = g.cell_id "
+            "join submitted_notebook n on n.id = g.notebook_id "
+            "join submitted_assignment s on s.id = n.assignment_id order by 1, 2"
+        ).fetchall()
+        records = connection.execute("select * from dlcourse_record order by 2").fetchall()
+    return {"files": files, "grades": grades, "records": records}
+
+
+@pytest.mark.parametrize("student", STUDENTS)
+def test_every_student_gets_the_marks_that_were_earned(graded: Path, student: str) -> None:
+    row = marks(graded)[student]
+    assert (float(row["square"]), float(row["cube"])) == STUDENTS[student][1]
+
+
+def test_a_broken_submission_gets_0_and_its_reason(graded: Path) -> None:
+    rows = marks(graded)
+    assert (rows["link"]["score"], rows["link"]["status"]) == ("0", "not graded")
+    assert "symbolic link" in rows["link"]["reason"]
+    # The quote keeps a spreadsheet from running the student's name as a formula.
+    assert rows["'=broken()"]["score"] == "0" and "not JSON" in rows["'=broken()"]["reason"]
+
+
+def test_the_gradebook_is_nbgraders_own(graded: Path) -> None:
+    with Gradebook(f"sqlite:///{graded / 'gradebook.db'}", "") as book:
+        submission = book.find_submission(NAME, "perfect")
+        assert (submission.score, submission.max_score) == (5, 10)
+        assert str(submission.timestamp) == "2026-03-01 12:00:00"
+        essay = book.find_grade("essay", NAME, NAME, "perfect")
+        assert essay.auto_score is None and essay.needs_manual_grade
+        empty = book.find_grade("essay", NAME, NAME, "empty")
+        assert empty.auto_score == 0 and not empty.needs_manual_grade
+        assert book.find_comment("essay", NAME, NAME, "empty").comment == "No response."
+
+
+def test_feedback_names_what_failed_and_holds_no_check(graded: Path) -> None:
+    text = page(graded, "partly")
+    assert "An array is squared number by number." in text and "(raised TypeError)" in text
+    everything = "".join(page(graded, student) for student in STUDENTS)
+    assert "rng" not in everything and "ns[" not in everything
+
+
+def test_the_autograded_notebooks_are_valid_and_hold_the_release_once(graded: Path) -> None:
+    for path in (graded / "autograded").glob("*/*/*.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        nbformat.validate(notebook)
+        assert sum("assert square(2)" in cell.source for cell in notebook.cells) == 1
+
+
+def test_a_second_run_grades_nothing_and_changes_nothing(
+    course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = state(course)
+    monkeypatch.setattr(pipeline, "grade_submission", None)
+    assert grade(course) == 0
+    assert state(course) == before
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_end(
+    course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = state(course)
+    for folder in ("autograded", "feedback", "marks"):
+        shutil.rmtree(course / folder)
+    (course / "gradebook.db").unlink()
+    write = pipeline.MarkBook.write
+    written = []
+
+    def killed(self: pipeline.MarkBook, student: str, *rest: object) -> None:
+        if len(written) == 3:
+            raise KeyboardInterrupt
+        written.append(student)
+        write(self, student, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline.MarkBook, "write", killed)
+    assert grade(course) == cli.INTERRUPTED
+    monkeypatch.undo()
+    graded = []
+    grade_submission = pipeline.grade_submission
+
+    def counted(assignment: object, submission: pipeline.Submission, runs: object) -> object:
+        graded.append(submission.student)
+        return grade_submission(assignment, submission, runs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "grade_submission", counted)
+    assert grade(course) == 0
+    assert not set(graded) & set(written)
+    assert state(course) == finished
+
+
+def test_a_new_submission_is_graded_and_the_others_are_not(
+    course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_in(course / "submitted", "empty", answered(assignment_of(course), RIGHT))
+    graded = []
+    grade_submission = pipeline.grade_submission
+
+    def counted(assignment: object, submission: pipeline.Submission, runs: object) -> object:
+        graded.append(submission.student)
+        return grade_submission(assignment, submission, runs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "grade_submission", counted)
+    assert grade(course) == 0
+    assert graded == ["empty"]
+    assert marks(course)["empty"]["score"] == "5"
+
+
+def test_marks_that_a_person_gave_survive_and_are_shown(course: Path) -> None:
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "") as book:
+        essay = book.find_grade("essay", NAME, NAME, "perfect")
+        essay.manual_score, essay.extra_credit, essay.needs_manual_grade = 4, 0.5, False
+        book.find_comment("essay", NAME, NAME, "perfect").manual_comment = "Well argued."
+        book.db.commit()
+    assert grade(course) == 0
+    assert marks(course)["perfect"]["score"] == "9.5"
+    assert "Well argued." in page(course, "perfect")
+    hand_in(
+        course / "submitted",
+        "perfect",
+        answered(assignment_of(course), RIGHT | {"cube-answer": "pass"}),
+    )
+    assert grade(course) == 0
+    assert marks(course)["perfect"]["score"] == "7.5"
+    assert marks(course)["perfect"]["status"] == "to mark by hand"
+
+
+def test_a_failure_of_the_grader_is_told_and_costs_nobody_a_mark(
+    course: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grade_submission = pipeline.grade_submission
+
+    def failing(assignment: object, submission: pipeline.Submission, runs: object) -> object:
+        if submission.student == "partly":
+            raise OSError("no space left on device")
+        return grade_submission(assignment, submission, runs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pipeline, "grade_submission", failing)
+    assert grade(course, "--regrade") == cli.FAILED
+    assert "the grader failed on partly" in " ".join(capsys.readouterr().out.split())
+    assert marks(course)["partly"]["score"] == "4"
+
+
+def test_a_student_cannot_break_the_feedback_of_the_class(course: Path) -> None:
+    notebook = answered(assignment_of(course), RIGHT | {"essay": "![x](attachment:none.png)"})
+    notebook.cells.append(new_code_cell("from IPython.display import HTML\nHTML('<p>' * 20000)"))
+    hand_in(course / "submitted", "partly", notebook)
+    assert grade(course) == 0
+    assert "attachment:none.png" in page(course, "partly")
+
+
+def test_where_a_course_fails_its_own_checks_the_instructor_is_told(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checks = course / "solutions" / NAME / "checks.py"
+    random = "import os\n" + checks.read_text().replace(
+        'return ns["square"](rng.normal(size=(2, 3)))', "return list(os.urandom(8))"
+    )
+    checks.write_text(random)
+    assert grade(course) == cli.BAD_ASSIGNMENT
+    assert "square/arrays: two runs with the same seed" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["grade", "cubes", "--submissions", "submitted"], "no assignment is called 'cubes'"),
+        (["grade", "squares", "--submissions", "nowhere"], "is not a folder"),
+        (["grade", "squares", "--submissions", ".", "--course", "nowhere"], "is no course"),
+    ],
+)
+def test_a_wrong_command_says_what_is_wrong(
+    graded: Path,
+    arguments: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(graded)
+    assert main(arguments) == cli.USAGE
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+def test_without_a_sandbox_nothing_is_graded(
+    course: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing() -> None:
+        raise SandboxUnavailable("apt-get install bubblewrap")
+
+    monkeypatch.setattr(cli, "require_sandbox", missing)
+    before = state(course)
+    assert grade(course, "--regrade") == cli.NO_SANDBOX
+    assert "apt-get install bubblewrap" in capsys.readouterr().err
+    assert state(course) == before
+
+
+def test_two_runs_at_once_do_not_mix(course: Path) -> None:
+    with pipeline._only_grader(course / "marks"):
+        assert grade(course) == cli.BUSY
+    with (
+        pytest.raises(GradingError, match="another grading run"),
+        pipeline._only_grader(course / "marks"),
+        pipeline._only_grader(course / "marks"),
+    ):
+        pass

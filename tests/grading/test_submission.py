@@ -1,0 +1,171 @@
+import datetime
+import json
+import os
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from small_course import NAME, hand_in
+
+from dlcourse.grading.errors import UsageError
+from dlcourse.grading.submission import (
+    MAX_NOTEBOOK_BYTES,
+    SubmissionError,
+    find_students,
+    parse_notebook,
+    read_submission,
+)
+
+EMPTY = nbformat.writes(new_notebook())
+
+
+def read(submissions: Path, student: str = "ada") -> tuple[str | None, bytes, tuple[str, ...]]:
+    submission = read_submission(student, submissions / student / NAME, NAME)
+    return submission.problem, submission.content, submission.notes
+
+
+def test_a_notebook_is_read(tmp_path: Path) -> None:
+    hand_in(tmp_path, "ada", EMPTY)
+    assert read(tmp_path) == (None, EMPTY.encode(), ())
+
+
+def test_the_only_notebook_is_graded_whatever_its_name_and_that_is_noted(tmp_path: Path) -> None:
+    path = hand_in(tmp_path, "ada", EMPTY)
+    path.rename(path.with_name("Untitled.ipynb"))
+    problem, content, notes = read(tmp_path)
+    assert (problem, content) == (None, EMPTY.encode())
+    assert "Untitled.ipynb" in notes[0]
+
+
+@pytest.mark.parametrize("part", ["student", "assignment", "file"])
+def test_a_symbolic_link_is_not_followed(tmp_path: Path, part: str) -> None:
+    hand_in(tmp_path, "elsewhere", EMPTY)
+    target = tmp_path / "elsewhere"
+    link = tmp_path / "ada"
+    if part != "student":
+        target, link = target / NAME, link / NAME
+        link.parent.mkdir()
+    if part == "file":
+        target, link = target / f"{NAME}.ipynb", link / f"{NAME}.ipynb"
+        link.parent.mkdir()
+    link.symlink_to(target)
+    assert find_students(tmp_path, NAME) == ["ada", "elsewhere"]
+    assert read(tmp_path) == ("the submission is a symbolic link", b"", ())
+
+
+def test_a_link_as_timestamp_is_not_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("2026-01-01 00:00:00 UTC")
+    path = hand_in(tmp_path, "ada", EMPTY)
+    path.with_name("timestamp.txt").symlink_to(secret)
+    submission = read_submission("ada", path.parent, NAME)
+    assert submission.timestamp is None and submission.problem is None
+
+
+def test_a_named_pipe_does_not_block(tmp_path: Path) -> None:
+    path = hand_in(tmp_path, "ada", EMPTY)
+    path.unlink()
+    os.mkfifo(path)
+    assert read(tmp_path)[0] == "the submission is not a regular file"
+
+
+def test_a_folder_or_a_huge_file_in_place_of_the_notebook_is_refused(tmp_path: Path) -> None:
+    path = hand_in(tmp_path, "ada", EMPTY)
+    os.truncate(path, MAX_NOTEBOOK_BYTES + 1)
+    assert read(tmp_path)[0] == "the file is larger than 20 MB"
+    path.unlink()
+    path.mkdir()
+    assert read(tmp_path)[0] == "the submission is not a regular file"
+    path.rmdir()
+    assert read(tmp_path)[0] == f"no notebook: '{NAME}.ipynb' is missing"
+
+
+@pytest.mark.parametrize(
+    ("text", "moment", "notes"),
+    [
+        ("2026-03-01 12:00:00 UTC", datetime.datetime(2026, 3, 1, 12), 0),
+        ("", None, 0),
+        ("yesterday evening", None, 1),
+        ("9" * 1000, None, 1),
+    ],
+)
+def test_the_timestamp_is_read_as_nbgrader_reads_it_and_never_stops_the_grader(
+    tmp_path: Path, text: str, moment: datetime.datetime | None, notes: int
+) -> None:
+    path = hand_in(tmp_path, "ada", EMPTY)
+    path.with_name("timestamp.txt").write_text(text)
+    submission = read_submission("ada", path.parent, NAME)
+    assert submission.problem is None
+    assert (submission.timestamp, len(submission.notes)) == (moment, notes)
+
+
+def test_only_folders_with_the_assignment_are_submissions(tmp_path: Path) -> None:
+    hand_in(tmp_path, "ada", EMPTY)
+    (tmp_path / "grace").mkdir()
+    (tmp_path / ".ipynb_checkpoints" / NAME).mkdir(parents=True)
+    (tmp_path / "README.txt").touch()
+    assert find_students(tmp_path, NAME) == ["ada"]
+
+
+def test_a_missing_or_empty_folder_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a folder"):
+        find_students(tmp_path / "nowhere", NAME)
+    with pytest.raises(UsageError, match="no submission of"):
+        find_students(tmp_path, NAME)
+
+
+def notebook_with(**changes: object) -> bytes:
+    return json.dumps(json.loads(EMPTY) | changes).encode()
+
+
+CELL = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "id": "a"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not JSON: line 1"),
+        (b'{"cells": [\n\n,', "not JSON: line 3"),
+        (b"print(1)", "not JSON"),
+        (b"\xff\xfe{", "not UTF-8"),
+        (b"[" * 200_000, "nested too deeply"),
+        (b"[1, 2]", "not a notebook"),
+        (b"{}", "not a notebook"),
+        (b"9" * 10_000, "a number is too long"),
+        (b'{"a": ' * 200 + b"1" + b"}" * 200, "not a notebook"),
+        (notebook_with(nbformat=99), "not a notebook"),
+        (notebook_with(nbformat="4"), "not a notebook"),
+        (notebook_with(cells=None), "not a notebook"),
+        (notebook_with(cells=[3]), "not a notebook"),
+        (notebook_with(cells=[{**CELL, "source": 3}]), "not a notebook"),
+        (notebook_with(cells=[{**CELL, "source": "", "cell_type": "evil"}]), "unknown cell type"),
+        (notebook_with(cells=[{**CELL, "source": ""}] * 2001), "2001 cells"),
+    ],
+)
+def test_what_is_no_notebook_is_refused_with_a_reason(content: bytes, reason: str) -> None:
+    with pytest.raises(SubmissionError, match=reason):
+        parse_notebook(content)
+
+
+def test_a_notebook_of_format_3_is_upgraded() -> None:
+    cell = {"cell_type": "code", "language": "python", "input": ["x = 1"], "outputs": []}
+    old = {
+        "nbformat": 3,
+        "nbformat_minor": 0,
+        "metadata": {},
+        "worksheets": [{"cells": [{**cell, "metadata": {}, "collapsed": False}]}],
+    }
+    assert [cell.source for cell in parse_notebook(json.dumps(old).encode()).cells] == ["x = 1"]
+
+
+def test_of_the_students_metadata_only_the_id_is_kept() -> None:
+    cell = new_code_cell("x", metadata={"nbgrader": {"grade_id": "q", "points": 99}, "tags": ["t"]})
+    (plain,) = parse_notebook(nbformat.writes(new_notebook(cells=[cell])).encode()).cells
+    assert plain.metadata == {"nbgrader": {"grade_id": "q"}}
+
+
+def test_a_lone_surrogate_is_replaced_so_that_the_text_can_be_saved() -> None:
+    content = notebook_with(cells=[{**CELL, "source": "x = '\ud800'"}])
+    (cell,) = parse_notebook(content).cells
+    assert cell.source.encode() == b"x = '?'"
