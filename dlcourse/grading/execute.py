@@ -5,7 +5,8 @@ run with probes only their data is kept. So nothing that a student can see comes
 that held a hidden check.
 
 A notebook is a row of units: its cells, and after a test cell that cell's probes. When a unit
-hangs or ends the process, the sandbox is ended, and a new one runs the notebook without that unit.
+hangs, ends the process or keeps more than half of the memory, the sandbox is ended, and a new one
+runs the notebook without that unit.
 When that goes on at other units, an earlier cell may be behind it (a timer, say, that ends the
 process later): then one attempt leaves out the last cell that left something running instead.
 """
@@ -166,7 +167,8 @@ def stopped_output(ending: Ending, limits: Limits) -> NotebookNode:
         "died": ("ProcessEnded", "This cell ended the notebook's process."),
         "memory": (
             "MemoryError",
-            f"This cell was stopped: the notebook used more than {limits.memory_bytes >> 20} MiB.",
+            "This cell was stopped: it used more than its share of the notebook's "
+            f"{limits.memory_bytes >> 20} MiB of memory.",
         ),
         "flood": ("OutputError", "This cell was stopped: its output could not be read."),
         "time is up": (
@@ -174,7 +176,7 @@ def stopped_output(ending: Ending, limits: Limits) -> NotebookNode:
             f"This cell was not run: the notebook's {limits.total_seconds:g} seconds were over.",
         ),
     }[ending]
-    output: NotebookNode = new_output(  # type: ignore[no-untyped-call]
+    output: NotebookNode = new_output(
         "error", ename=ename, evalue=evalue, traceback=[f"{ename}: {evalue}"]
     )
     return output
@@ -320,6 +322,8 @@ class NotebookRun:
                         return unit, event
                     if self._take(progress, unit, event):
                         break
+                if unit.call is None and self._keeps_too_much(event):
+                    return unit, "memory"
         return None
 
     def _allowance(self, unit: Unit) -> tuple[float, int]:
@@ -331,6 +335,11 @@ class NotebookRun:
             )
         # The data is a JSON text within a JSON text: its quotes are escaped.
         return self.limits.probe_seconds + GRACE_SECONDS, 2 * self.limits.data_bytes + (1 << 16)
+
+    def _keeps_too_much(self, event: dict[str, Any]) -> bool:
+        """Whether a cell that has ended leaves the others less than half of the memory."""
+        kept = event.get("kept")
+        return isinstance(kept, int) and kept > self.limits.memory_bytes // 2
 
     def _take(self, progress: Progress, unit: Unit, event: dict[str, Any]) -> bool:
         """Keep what the event says of the running unit. False if it is about something else."""

@@ -423,6 +423,11 @@ def surroundings() -> list[Any]:
     return [len(os.listdir("/proc/self/task")), sorted(descendants()), limits]
 
 
+def address_space() -> int:
+    """Bytes of this process's address space in use, which is what RLIMIT_AS limits."""
+    return int(read_file("/proc/self/statm").split()[0]) * resource.getpagesize()
+
+
 # --- Running ----------------------------------------------------------------------------------
 
 
@@ -454,7 +459,7 @@ class Runner:
             line = line[os.write(self.events, line) :]
 
     def run_cell(self, cell: Json) -> None:
-        before = surroundings()
+        before, memory = surroundings(), address_space()
         self.outputs.begin()
         self.restore_shell()
         self.shell.execution_count = cell["count"]
@@ -471,7 +476,9 @@ class Runner:
         self.outputs.room = max(self.outputs.room, 0)
         self.captured.collect()
         changed = surroundings() != before
-        self.emit(event="done", index=cell["index"], outputs=self.outputs.result(), changed=changed)
+        kept = address_space() - memory
+        outputs = self.outputs.result()
+        self.emit(event="done", index=cell["index"], outputs=outputs, changed=changed, kept=kept)
 
     def restore_shell(self) -> None:
         """Undo what an earlier cell did to how IPython runs cells."""

@@ -49,7 +49,7 @@ def test_an_assignment_is_found_by_its_name_or_a_suffix_of_its_own(tmp_path: Pat
     ("old", "new", "message"),
     [
         ("numbers, 2,", "numbers, 1,", "square is worth 3 points, but its checks .* add up to 2"),
-        ('("square", numbers', '("sqare", numbers', "square is worth 3|no test cell"),
+        ('("square", numbers', '("squarex", numbers', "square is worth 3|no test cell"),
         ('("square", numbers', '("essay", numbers', "essay is marked by hand|square is worth"),
         ("arrays, 1", "numbers, 1", "name of its own"),
         ("numbers, 2", "lambda ns, rng: 1, 2", "must be a function at the top"),

@@ -351,6 +351,16 @@ CELLS = {
     "stops itself": "import os; os.kill(os.getpid(), 19)",
     "crashes": "import ctypes; ctypes.string_at(0)",
     "allocates memory": "hog = [bytearray(1 << 26) for _ in range(1000)]",
+    "keeps nearly all memory": """
+        hog = []
+        try:
+            while True: hog.append(bytearray(1 << 24))
+        except MemoryError: hog.pop()
+        """,
+    "keeps nearly all addresses": """
+        import numpy as np
+        hog = [np.empty(200_000_000, np.uint8) for _ in range(3)]
+        """,
     "allocates memory in many processes": """
         import os, time
         for _ in range(8):
