@@ -425,7 +425,8 @@ def surroundings() -> list[Any]:
 
 def address_space() -> int:
     """Bytes of this process's address space in use, which is what RLIMIT_AS limits."""
-    return int(read_file("/proc/self/statm").split()[0]) * resource.getpagesize()
+    pages = int(read_file("/proc/self/statm").split()[0])
+    return pages * int(resource.getpagesize())
 
 
 # --- Running ----------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Any
 import bleach
 from jinja2 import pass_context
 from jinja2.runtime import Context
+from latex2mathml.converter import convert
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
@@ -35,6 +36,16 @@ LINKS = ("https://", "http://", "mailto:", "#")
 IMAGES = ("image/png", "image/jpeg", "image/svg+xml")
 MAX_MARKDOWN = 50_000  # characters of a student's cell; parsing much more could take minutes
 TEXTS = ("text/plain", "text/html", "text/latex", "text/markdown")
+
+
+class MathMLRenderer(IPythonRenderer):
+    """Writes formulas as MathML, which browsers show without any script."""
+
+    def inline_math(self, body: str) -> str:
+        return str(convert(body))
+
+    def block_math(self, body: str) -> str:
+        return f"<p>{convert(body, display='block')}</p>"
 
 
 def clean_html(html: str) -> str:
@@ -68,10 +79,11 @@ def markdown_to_html(context: Context, source: str) -> str:
     The instructor's own read-only cells are left as they are: they may hold an inline drawing.
     """
     cell: Any = context.get("cell", {})
-    renderer = IPythonRenderer(escape=False, attachments=cell.get("attachments", {}))
-    markdown = MarkdownWithMath(renderer=renderer)
+    attachments = cell.get("attachments", {})
     if _is_instructors(cell, source):
-        return str(markdown.render(source))
+        renderer = MathMLRenderer(escape=False, attachments=attachments)
+        return str(MarkdownWithMath(renderer=renderer).render(source))
+    markdown = MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=attachments))
     if len(source) <= MAX_MARKDOWN:
         with suppress(Exception):  # text that nbconvert cannot render is shown as text
             return clean_html(markdown.render(source))

@@ -31,7 +31,7 @@ def build_book(source: Path, output: Path) -> subprocess.CompletedProcess[str]:
     """Build the book in ``source`` as `make book` does; what is up to date is not built again."""
     return subprocess.run(
         [
-            *(sys.executable, "-m", "jupyter_book", "build", "."),
+            *(str(Path(sys.executable).with_name("jupyter-book")), "build", "."),
             *("--config", "_config.yml", "--toc", "_toc.yml", "--path-output", str(output)),
             *("-W", "-n", "--keep-going"),
         ],

@@ -134,6 +134,13 @@ def test_the_instructors_own_drawing_stays() -> None:
     assert "<circle" in html
 
 
+def test_the_instructors_formulas_become_mathml() -> None:
+    html = render(new_notebook(cells=[new_markdown_cell("So $x^2$ and\n\n$$\\frac{a}{b}$$")]))
+    page = BeautifulSoup(html, "html.parser")
+    assert [formula["display"] for formula in page.find_all("math")] == ["inline", "block"]
+    assert page.find("mfrac") and "$" not in page.find("body").text
+
+
 MARKS = Marks(
     (
         QuestionMark(
