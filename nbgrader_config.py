@@ -1,8 +1,6 @@
 """Settings of nbgrader for this course. `nbgrader` and `dlcourse grade` both read them."""
 
-from traitlets.config import get_config
-
-c = get_config()
+c = get_config()  # noqa: F821 (traitlets gives it to the file; an imported one is another)
 
 c.CourseDirectory.course_id = "dlcourse"
 # A folder that `make exercises` fills with the notebook and its data files only: nbgrader copies

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from dlcourse.grading.sandbox import require_sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -60,6 +63,11 @@ def test_every_local_file_that_the_documents_link_to_is_committed() -> None:
     for name in ("README.md", "CONTRIBUTING.md"):
         for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / name).read_text()):
             assert target.startswith("http") or ROOT / target in committed, f"{name}: {target}"
+
+
+def test_there_are_a_sandbox_and_a_browser_so_that_no_test_is_skipped() -> None:
+    require_sandbox()
+    assert shutil.which("chromium") or shutil.which("chromium-browser"), "install chromium"
 
 
 def test_no_file_that_is_committed_is_large() -> None:

@@ -113,7 +113,7 @@ def _grade(arguments: argparse.Namespace, console: Console) -> int:
     ) as progress:
         task = progress.add_task(f"grading {assignment.name}", total=len(students))
 
-        def show(student: str, marks: Marks | None) -> None:
+        def show(student: str, marks: Marks | str) -> None:
             progress.console.print(Text(_line(student, marks)), highlight=False, soft_wrap=True)
             progress.advance(task)
 
@@ -131,9 +131,9 @@ def _grade(arguments: argparse.Namespace, console: Console) -> int:
     return FAILED if result.failures else DONE
 
 
-def _line(student: str, marks: Marks | None) -> str:
-    if marks is None:
-        return f"{printable(student)}: not changed since it was graded"
+def _line(student: str, marks: Marks | str) -> str:
+    if isinstance(marks, str):
+        return f"{printable(student)}: {printable(marks)}"
     reason = printable(marks.reason) or "complete"
     return f"{printable(student)}: {marks.score:g}/{marks.max_score:g}  {reason}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,13 @@ class FeedbackExporter(HTMLExporter):
     ``nbgrader generate_feedback`` uses it as well (see ``nbgrader_plugin``).
     """
 
+    def __init__(self, config: Config | None = None, **options: Any) -> None:
+        # In formgrader's server the settings name another template, for the page of the grader.
+        settings = copy.deepcopy(config) if config is not None else Config()
+        for name in [name for name in settings.HTMLExporter if "template" in name]:
+            del settings.HTMLExporter[name]
+        super().__init__(config=settings, **options)  # type: ignore[no-untyped-call]
+
     @property
     def default_config(self) -> Config:
         config = Config()
@@ -53,7 +61,7 @@ def feedback_page(
     notebook: NotebookNode, *, assignment: str, student: str, db_url: str, config: Config
 ) -> str:
     """The HTML page for one student, with the marks and comments that the gradebook has now."""
-    exporter = FeedbackExporter(config=config)  # type: ignore[no-untyped-call]
+    exporter = FeedbackExporter(config=config)
     for step in (GetGrades, CSSHTMLHeaderPreprocessor):
         exporter.register_preprocessor(step(config=config), enabled=True)  # type: ignore[no-untyped-call]
     resources = {

@@ -89,9 +89,9 @@ class SandboxedAutograde(Autograde):  # type: ignore[misc]
             raise UsageError(f"no student matches {directory.student_id!r} in {submitted}")
         return students
 
-    def _log_marks(self, student: str, marks: Marks | None) -> None:
-        if marks is None:
-            self.log.info("%r: not changed since it was graded", student)
+    def _log_marks(self, student: str, marks: Marks | str) -> None:
+        if isinstance(marks, str):
+            self.log.info("%r: %s", student, marks)
         else:
             reason = marks.reason or "complete"
             self.log.info("%r: %g/%g  %s", student, marks.score, marks.max_score, reason)

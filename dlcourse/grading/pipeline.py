@@ -68,13 +68,13 @@ def grade_class(
     *,
     jobs: int,
     regrade: bool = False,
-    on_graded: Callable[[str, Marks | None], None] = lambda *_: None,
+    on_graded: Callable[[str, Marks | str], None] = lambda *_: None,
 ) -> ClassResult:
     """Grade the submissions of these students and write everything that comes of it.
 
     What was graded before, from the same bytes by the same grader, is not graded again unless
-    ``regrade`` is set. ``on_graded`` is called with each student as it is done; with None for one
-    that was up to date or that the grader failed on.
+    ``regrade`` is set. ``on_graded`` is called with each student as it is done; in place of marks,
+    with the reason why there are no new ones.
     """
     course.marks.mkdir(parents=True, exist_ok=True)
     failures: dict[str, str] = {}
@@ -103,9 +103,9 @@ def grade_class(
                     raise
                 except Exception as error:  # our own failure: the class goes on, and it is told
                     failures[student] = f"{type(error).__name__}: {error}"
-                    on_graded(student, None)
+                    on_graded(student, f"the grader failed: {failures[student]}")
                 else:
-                    on_graded(student, done[0].marks if done else None)
+                    on_graded(student, done[0].marks if done else "not changed since it was graded")
         finally:
             pool.shutdown(cancel_futures=True)
         rows = book.rows()
