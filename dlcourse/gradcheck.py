@@ -59,7 +59,7 @@ def gradcheck(
             element = tuple(map(int, np.unravel_index(column, inputs[i].shape)))
             raise AssertionError(
                 f"gradcheck: d(output element {row})/d(input {i}, element {element}): backward "
-                f"gives {by_backward[row, column]!r}, differences give {numeric[row, column]!r}; "
+                f"gives {by_backward[row, column]:.8g}, differences give {numeric[row, column]:.8g}; "
                 f"{int(wrong.sum())} of {wrong.size} derivatives of this input differ"
             )
     return True
