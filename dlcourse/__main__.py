@@ -12,7 +12,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="dlcourse", description=__doc__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     try:
-        from .grading.cli import add_grade_command
+        from dlcourse.grading.cli import add_grade_command
     except ModuleNotFoundError as error:
         # The engine alone needs NumPy only; the tools around it are an extra.
         print(

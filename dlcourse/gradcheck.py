@@ -59,8 +59,8 @@ def gradcheck(
             element = tuple(map(int, np.unravel_index(column, inputs[i].shape)))
             raise AssertionError(
                 f"gradcheck: d(output element {row})/d(input {i}, element {element}): backward "
-                f"gives {by_backward[row, column]:.8g}, differences give {numeric[row, column]:.8g}; "
-                f"{int(wrong.sum())} of {wrong.size} derivatives of this input differ"
+                f"gives {by_backward[row, column]:.8g}, differences give "
+                f"{numeric[row, column]:.8g}; {int(wrong.sum())} of {wrong.size} derivatives of this input differ"
             )
     return True
 

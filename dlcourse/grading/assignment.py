@@ -31,7 +31,7 @@ from nbgrader.preprocessors import (
 )
 from nbgrader.utils import is_grade, is_solution, is_task
 
-from .errors import AssignmentError, UsageError
+from dlcourse.grading.errors import AssignmentError, UsageError
 
 DEFAULT_RTOL = 1e-9
 DEFAULT_ATOL = 1e-12

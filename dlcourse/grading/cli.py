@@ -12,15 +12,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from .assignment import find_assignment, load_assignment
-from .course import open_course
-from .errors import AssignmentError, GraderBusy, GradingError, UsageError
-from .marks import Marks
-from .pipeline import ClassResult, grade_class
-from .runs import Runs
-from .sandbox import SandboxUnavailable, require_sandbox
-from .submission import find_students
-from .table import printable, terminal_table
+from dlcourse.grading.assignment import find_assignment, load_assignment
+from dlcourse.grading.course import open_course
+from dlcourse.grading.errors import AssignmentError, GraderBusy, GradingError, UsageError
+from dlcourse.grading.marks import Marks
+from dlcourse.grading.pipeline import ClassResult, grade_class
+from dlcourse.grading.runs import Runs
+from dlcourse.grading.sandbox import SandboxUnavailable, require_sandbox
+from dlcourse.grading.submission import find_students
+from dlcourse.grading.table import printable, terminal_table
 
 DONE, FAILED, USAGE, NO_SANDBOX, BAD_ASSIGNMENT, BUSY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 

@@ -9,7 +9,7 @@ from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 from traitlets.config.loader import ConfigFileNotFound, PyFileConfigLoader
 
-from .errors import UsageError
+from dlcourse.grading.errors import UsageError
 
 
 @dataclass(frozen=True)

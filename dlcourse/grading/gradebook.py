@@ -24,10 +24,10 @@ from nbgrader.utils import is_solution, is_task
 from sqlalchemy import JSON, Boolean, Column, MetaData, String, Table, Text, delete, insert, select
 from traitlets.config import Config
 
-from .assignment import Assignment, grade_id
-from .errors import AssignmentError
-from .marks import Marks
-from .rebuild import unchanged
+from dlcourse.grading.assignment import Assignment, grade_id
+from dlcourse.grading.errors import AssignmentError
+from dlcourse.grading.marks import Marks
+from dlcourse.grading.rebuild import unchanged
 
 _tables = MetaData()
 _records = Table(

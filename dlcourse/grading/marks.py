@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from nbformat import NotebookNode
 from nbgrader.utils import is_solution, is_task
 
-from .assignment import Assignment, Check, Question, grade_id
-from .compare import same
-from .execute import ProbeCall, ProbeResult
-from .rebuild import unchanged
+from dlcourse.grading.assignment import Assignment, Check, Question, grade_id
+from dlcourse.grading.compare import same
+from dlcourse.grading.execute import ProbeCall, ProbeResult
+from dlcourse.grading.rebuild import unchanged
 
 PASSED = "passed"
 WRONG = "wrong value"

@@ -17,14 +17,14 @@ from nbgrader.converters import Autograde, NbGraderException
 from traitlets import Bool
 from traitlets.config import Config
 
-from .assignment import find_assignment, load_assignment
-from .course import course_of
-from .errors import GradingError, UsageError
-from .marks import Marks
-from .pipeline import default_jobs, grade_class
-from .runs import Runs
-from .sandbox import require_sandbox
-from .submission import find_students
+from dlcourse.grading.assignment import find_assignment, load_assignment
+from dlcourse.grading.course import course_of
+from dlcourse.grading.errors import GradingError, UsageError
+from dlcourse.grading.marks import Marks
+from dlcourse.grading.pipeline import default_jobs, grade_class
+from dlcourse.grading.runs import Runs
+from dlcourse.grading.sandbox import require_sandbox
+from dlcourse.grading.submission import find_students
 
 MODULES = (
     nbgrader.converters,

@@ -25,19 +25,19 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from .assignment import Assignment
-from .course import Course
-from .errors import GraderBusy, GradingError
-from .feedback import feedback_page
-from .files import atomic_write
-from .gradebook import MarkBook, Row
-from .marks import Marks, mark, no_marks, probe_calls
-from .rebuild import has_known_cells, rebuild
-from .reference import reference_answers
-from .report import refusal, report, stopped_cells
-from .runs import Runs
-from .submission import Submission, SubmissionError, parse_notebook, read_submission
-from .table import csv_text
+from dlcourse.grading.assignment import Assignment
+from dlcourse.grading.course import Course
+from dlcourse.grading.errors import GraderBusy, GradingError
+from dlcourse.grading.feedback import feedback_page
+from dlcourse.grading.files import atomic_write
+from dlcourse.grading.gradebook import MarkBook, Row
+from dlcourse.grading.marks import Marks, mark, no_marks, probe_calls
+from dlcourse.grading.rebuild import has_known_cells, rebuild
+from dlcourse.grading.reference import reference_answers
+from dlcourse.grading.report import refusal, report, stopped_cells
+from dlcourse.grading.runs import Runs
+from dlcourse.grading.submission import Submission, SubmissionError, parse_notebook, read_submission
+from dlcourse.grading.table import csv_text
 
 
 @dataclass(frozen=True)

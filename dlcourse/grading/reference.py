@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from .assignment import Assignment
-from .compare import same
-from .errors import AssignmentError
-from .execute import ProbeResult
-from .marks import probe_calls
-from .rebuild import rebuild
-from .runs import Runs
+from dlcourse.grading.assignment import Assignment
+from dlcourse.grading.compare import same
+from dlcourse.grading.errors import AssignmentError
+from dlcourse.grading.execute import ProbeResult
+from dlcourse.grading.marks import probe_calls
+from dlcourse.grading.rebuild import rebuild
+from dlcourse.grading.runs import Runs
 
 _answers: dict[tuple[str, Runs], Mapping[str, ProbeResult]] = {}
 _lock = threading.Lock()

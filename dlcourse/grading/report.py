@@ -13,9 +13,9 @@ from html import escape
 import nbformat
 from nbformat import NotebookNode
 
-from .assignment import Assignment, grade_id
-from .marks import PASSED, Marks, QuestionMark
-from .sanitize import clean_outputs
+from dlcourse.grading.assignment import Assignment, grade_id
+from dlcourse.grading.marks import PASSED, Marks, QuestionMark
+from dlcourse.grading.sanitize import clean_outputs
 
 IMAGE_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg"}
 

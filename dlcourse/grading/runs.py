@@ -8,9 +8,9 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from .assignment import Assignment
-from .execute import ProbeCall, ProbeResult, run_notebook, run_probes
-from .sandbox import Limits
+from dlcourse.grading.assignment import Assignment
+from dlcourse.grading.execute import ProbeCall, ProbeResult, run_notebook, run_probes
+from dlcourse.grading.sandbox import Limits
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.utils import parse_utc
 
-from .errors import UsageError
+from dlcourse.grading.errors import UsageError
 
 MAX_NOTEBOOK_BYTES = 20 << 20
 MAX_TIMESTAMP_BYTES = 100
