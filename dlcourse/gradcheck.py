@@ -58,9 +58,10 @@ def gradcheck(
             row, column = np.argwhere(wrong)[0]
             element = tuple(map(int, np.unravel_index(column, inputs[i].shape)))
             raise AssertionError(
-                f"gradcheck: d(output element {row})/d(input {i}, element {element}): backward "
-                f"gives {by_backward[row, column]:.8g}, differences give "
-                f"{numeric[row, column]:.8g}; {int(wrong.sum())} of {wrong.size} derivatives of this input differ"
+                f"gradcheck: d(output element {row})/d(input {i}, element {element}): "
+                f"backward gives {by_backward[row, column]:.8g}, "
+                f"differences give {numeric[row, column]:.8g}; "
+                f"{int(wrong.sum())} of {wrong.size} derivatives of this input differ"
             )
     return True
 
