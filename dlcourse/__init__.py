@@ -4,7 +4,7 @@ It imports NumPy alone. The tools of the course (figures, grading, the command l
 modules and are not imported from here.
 """
 
-from dlcourse.autodiff import Tensor, enable_grad, no_grad
+from dlcourse.autodiff import Tensor, enable_grad, gradients, no_grad
 from dlcourse.gradcheck import gradcheck
 from dlcourse.ops import (
     abs,
@@ -44,11 +44,22 @@ from dlcourse.ops import (
     transpose,
     where,
 )
+from dlcourse.transforms import (
+    grad,
+    hessian,
+    hvp,
+    jacobian,
+    jvp,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
 
 __all__ = [
-    "Tensor", "abs", "astype", "broadcast_to", "cos", "enable_grad", "equal", "exp", "expand_dims",
-    "gradcheck", "greater", "greater_equal", "less", "less_equal", "log", "log_softmax",
-    "logsumexp", "matmul", "max", "maximum", "mean", "min", "minimum", "no_grad", "not_equal",
-    "power", "relu", "reshape", "scatter_add", "sigmoid", "sign", "sin", "softmax", "sqrt",
-    "square", "squeeze", "sum", "tanh", "transpose", "where",
+    "Tensor", "abs", "astype", "broadcast_to", "cos", "enable_grad", "equal", "exp",
+    "expand_dims", "grad", "gradcheck", "gradients", "greater", "greater_equal", "hessian", "hvp",
+    "jacobian", "jvp", "less", "less_equal", "log", "log_softmax", "logsumexp", "matmul", "max",
+    "maximum", "mean", "min", "minimum", "no_grad", "not_equal", "power", "relu", "reshape",
+    "scatter_add", "sigmoid", "sign", "sin", "softmax", "sqrt", "square", "squeeze",
+    "stop_gradient", "sum", "tanh", "transpose", "value_and_grad", "vjp", "where",
 ]  # fmt: skip

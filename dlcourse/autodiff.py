@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,11 @@ def no_grad() -> _Recording:
 def enable_grad() -> _Recording:
     """A context, or a decorator, that records again inside no_grad (as torch.enable_grad)."""
     return _Recording(True)
+
+
+def is_recording() -> bool:
+    """Whether operations record the graph now, in this thread (as torch.is_grad_enabled)."""
+    return _mode.recording
 
 
 class Tensor:
@@ -252,7 +257,8 @@ class Tensor:
         retain = create_graph if retain_graph is None else retain_graph
         with _Recording(create_graph):
             for tensor, g in _reverse_sweep(self, seed, retain=retain, create_graph=create_graph):
-                tensor._accumulate(g)
+                if tensor.is_leaf or tensor._retains_grad:
+                    tensor._accumulate(g)
 
     def _accumulate(self, g: Any) -> None:
         """Add g to self.grad; g is a Tensor if the sweep is recorded, else an ndarray."""
@@ -429,6 +435,40 @@ class Tensor:
         return _apply(ops.astype, self, dtype=np.dtype(dtype))
 
 
+def gradients(
+    output: Tensor,
+    inputs: Sequence[Tensor],
+    gradient: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> list[Tensor | None]:
+    """d(output)/d(input) for each input; nothing is stored in any ``grad``.
+
+    Args:
+        output: A tensor that requires a gradient.
+        inputs: Tensors that require one, leaves or results; of each, its own shape comes back.
+        gradient, retain_graph, create_graph: As for ``Tensor.backward``.
+
+    Returns:
+        For each input a Tensor, or None if the output does not depend on it.
+
+    Source: torch.autograd.grad.
+    """
+    wanted = {id(x) for x in inputs}
+    seed = _seed(output, gradient)
+    retain = create_graph if retain_graph is None else retain_graph
+    found: dict[int, Any] = {}
+    with _Recording(create_graph):
+        sweep = _reverse_sweep(
+            output, seed, retain=retain, create_graph=create_graph, towards=wanted
+        )
+        for tensor, g in sweep:
+            if id(tensor) in wanted:
+                # A copy, as in Tensor._accumulate.
+                found[id(tensor)] = g.astype(g.dtype) if create_graph else Tensor(g)
+    return [found.get(id(x)) for x in inputs]
+
+
 def _one_tuple(arguments: tuple[Any, ...]) -> tuple[int, ...]:
     if len(arguments) == 1 and not isinstance(arguments[0], int | np.integer):
         return tuple(arguments[0] or ())
@@ -503,19 +543,31 @@ def _recorded_graph(root: Tensor) -> list[Tensor]:
     return sorted(found, key=_time_of_creation)
 
 
+def leaves_of(root: Tensor) -> list[Tensor]:
+    """The leaves that ``root`` depends on and that require a gradient."""
+    return [x for x in _recorded_graph(root) if x.is_leaf and x.requires_grad]
+
+
 def _time_of_creation(tensor: Tensor) -> int:
     return tensor._created
 
 
 def _reverse_sweep(
-    root: Tensor, seed: Tensor, *, retain: bool, create_graph: bool
+    root: Tensor,
+    seed: Tensor,
+    *,
+    retain: bool,
+    create_graph: bool,
+    towards: Set[int] | None = None,
 ) -> Iterator[tuple[Tensor, Any]]:
-    """Walk from root to the leaves and yield each leaf with its gradient.
+    """Walk from root to the leaves and yield each tensor on the way with its gradient.
 
     Every tensor is visited once, after all the tensors that use it: by then its gradient is
     complete. The rules run on Tensors if the sweep shall itself be recorded, else on raw arrays.
+    With ``towards``, a set of ids, it follows only the paths that lead to these tensors.
     """
     graph = _recorded_graph(root)
+    leading = None if towards is None else _leading_to(towards, graph)
     gradients: dict[int, Any] = {id(root): seed if create_graph else seed.data}
     value: Callable[[Any], Any] = _itself if create_graph else _raw
     while graph:
@@ -523,8 +575,7 @@ def _reverse_sweep(
         g = gradients.pop(id(tensor), None)
         if g is None:  # a path that every rule cut off
             continue
-        if tensor._op is None or tensor._retains_grad:
-            yield tensor, g
+        yield tensor, g
         if tensor._op is None:
             continue
         assert tensor._inputs is not None
@@ -532,11 +583,22 @@ def _reverse_sweep(
         for x, rule in zip(tensor._inputs, tensor._op.rules, strict=True):
             if rule is None or not isinstance(x, Tensor) or not x._requires_grad:
                 continue
+            if leading is not None and id(x) not in leading:
+                continue
             contribution = _fit(rule(g, y, *arguments, **tensor._params), x)
             already = gradients.get(id(x))
             gradients[id(x)] = contribution if already is None else already + contribution
         if not retain:
             tensor._inputs = None
+
+
+def _leading_to(towards: Set[int], graph: list[Tensor]) -> set[int]:
+    """The ids of the tensors in the graph (in order of creation) that depend on ``towards``."""
+    leading = set(towards)
+    for tensor in graph:
+        if any(id(x) in leading for x in tensor._inputs or ()):
+            leading.add(id(tensor))
+    return leading
 
 
 def _itself(x: Any) -> Any:

@@ -1,0 +1,199 @@
+"""Functions of functions, as in JAX: from a function make the one that computes its derivative.
+
+They are thin: each records the function's graph once and sweeps it. What they return can be
+transformed again, so ``grad(grad(f))`` is the second derivative. Arguments are arrays or Tensors of
+floating point numbers.
+
+Source: https://docs.jax.dev/en/latest/notebooks/autodiff_cookbook.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from dlcourse import ops
+from dlcourse.autodiff import Tensor, enable_grad, gradients, is_recording, leaves_of
+
+Function: TypeAlias = Callable[..., Tensor]
+ArgNums: TypeAlias = int | tuple[int, ...]
+
+
+def stop_gradient(x: Any) -> Any:
+    """``x`` as a constant: the same value, through which no gradient flows."""
+    return x.detach() if isinstance(x, Tensor) else x
+
+
+def vjp(function: Function, *primals: Any) -> tuple[Tensor, Callable[[Any], tuple[Tensor, ...]]]:
+    """The value at ``primals``, and the function that maps a cotangent to its pullbacks.
+
+    Returns:
+        ``(y, pullback)``. ``pullback(g)`` takes g of the shape of y and returns for each primal
+        the vector-Jacobian product g . dy/dx, of the primal's shape. It may be called again.
+    """
+    variables = [_variable(x) for x in primals]
+    y = _evaluate(function, variables)
+    nested = _depends_on_others(y, variables)
+
+    def pullback(g: Any) -> tuple[Tensor, ...]:
+        cotangent = g if isinstance(g, Tensor) else Tensor(g)
+        record = nested or (cotangent.requires_grad and is_recording())
+        return _sweep(y, variables, cotangent, record)
+
+    return y if nested else y.detach(), pullback
+
+
+def jvp(
+    function: Function, primals: Sequence[Any], tangents: Sequence[Any]
+) -> tuple[Tensor, Tensor]:
+    """The value at ``primals``, and the Jacobian-vector product sum_i dy/dx_i . tangent_i.
+
+    Forward mode, by transposing twice: the pullback g -> g . J is linear in g, so the derivative
+    of <g . J, tangent> with respect to g is J . tangent, exactly. It needs no rules of its own.
+
+    Raises:
+        ValueError: A tangent has not the shape of its primal, or there is not one for each.
+
+    Source: Townsend (2017), A new trick for calculating Jacobian vector products.
+    """
+    directions = [t if isinstance(t, Tensor) else Tensor(t) for t in tangents]
+    shapes, expected = [t.shape for t in directions], [np.shape(_raw(x)) for x in primals]
+    if shapes != expected:
+        raise ValueError(f"jvp: expected tangents of the shapes {expected}, got {shapes}")
+    variables = [_variable(x) for x in primals]
+    y = _evaluate(function, variables)
+    cotangent = Tensor(np.zeros_like(y.data), requires_grad=True)
+    with enable_grad():
+        pulled = _sweep(y, variables, cotangent, record=True)
+        inner = sum(((p * t).sum() for p, t in zip(pulled, directions, strict=True)), Tensor(0.0))
+    record = _depends_on_others(inner, [*variables, cotangent])
+    (tangent,) = _sweep(inner, [cotangent], None, record)
+    return y if record else y.detach(), tangent
+
+
+def value_and_grad(function: Function, argnums: ArgNums = 0) -> Callable[..., tuple[Tensor, Any]]:
+    """The function that returns ``(value, gradient)`` of a scalar function.
+
+    The gradient is with respect to the argument ``argnums``; a tuple of gradients for a tuple.
+
+    Raises (when called):
+        TypeError: The function returns no Tensor with exactly one element.
+    """
+
+    def derivative(*arguments: Any) -> tuple[Tensor, Any]:
+        y, pullback = vjp(*_of_some(function, argnums, arguments))
+        if y.size != 1:
+            raise TypeError(f"grad: expected a function with a scalar value, got shape {y.shape}")
+        pulled = pullback(np.ones_like(y.data))
+        return y, pulled if isinstance(argnums, tuple) else pulled[0]
+
+    return derivative
+
+
+def grad(function: Function, argnums: ArgNums = 0) -> Callable[..., Any]:
+    """The gradient of a scalar function, as a function of the same arguments."""
+    both = value_and_grad(function, argnums)
+    return lambda *arguments: both(*arguments)[1]
+
+
+def jacobian(function: Function, argnums: int = 0) -> Function:
+    """The Jacobian, as a function of the same arguments: shape y.shape + x.shape.
+
+    It takes one reverse sweep for each element of y; reverse mode gives a Jacobian by rows.
+    """
+
+    def derivative(*arguments: Any) -> Tensor:
+        y, pullback = vjp(*_of_some(function, argnums, arguments))
+        shape = (*y.shape, *np.shape(_raw(arguments[argnums])))
+        rows = Tensor(np.zeros(shape, y.dtype))
+        for index in np.ndindex(y.shape):
+            one_hot = np.zeros_like(y.data)
+            one_hot[index] = 1
+            (row,) = pullback(one_hot)
+            if row.requires_grad:
+                rows = rows + ops.scatter_add(row, index=index, shape=shape)
+            else:
+                rows.data[index] = row.data
+        return rows
+
+    return derivative
+
+
+def hessian(function: Function, argnums: int = 0) -> Function:
+    """The matrix of second derivatives of a scalar function: shape x.shape + x.shape."""
+    return jacobian(grad(function, argnums), argnums)
+
+
+def hvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The Hessian of a scalar function of ``primals`` times ``tangents``, never forming it.
+
+    Returns a Tensor for each primal, of its shape; it costs a few evaluations of the function.
+    """
+    every = tuple(range(len(primals)))
+    gradient = grad(function, every)
+
+    def slope(*x: Any) -> Tensor:
+        parts = zip(gradient(*x), tangents, strict=True)
+        return sum(((g * t).sum() for g, t in parts), Tensor(0.0))
+
+    return grad(slope, every)(*primals)
+
+
+def _variable(x: Any) -> Tensor:
+    """A tensor to differentiate with respect to, apart from all others that hold its value."""
+    tensor = x if isinstance(x, Tensor) else Tensor(x)
+    if tensor.dtype.kind != "f":
+        raise TypeError(
+            f"expected floating point arguments, since a gradient is no integer; got {tensor.dtype}"
+        )
+    if tensor.requires_grad and is_recording():
+        return tensor.astype(tensor.dtype)  # recorded, so that an outer derivative goes on
+    return Tensor(tensor.data, requires_grad=True)
+
+
+def _evaluate(function: Function, variables: Sequence[Tensor]) -> Tensor:
+    with enable_grad():
+        y = function(*variables)
+    if isinstance(y, np.ndarray | np.generic | int | float):  # a constant
+        return Tensor(y)
+    if not isinstance(y, Tensor):
+        raise TypeError(f"expected a function that returns a Tensor, got {type(y).__name__}")
+    return y
+
+
+def _depends_on_others(y: Tensor, variables: Sequence[Tensor]) -> bool:
+    """Whether something outside can ask for the derivative of a derivative of ``y``."""
+    own = {id(x) for x in variables}
+    return is_recording() and any(id(leaf) not in own for leaf in leaves_of(y))
+
+
+def _sweep(
+    y: Tensor, variables: Sequence[Tensor], gradient: Any, record: bool
+) -> tuple[Tensor, ...]:
+    """The pullback of ``gradient`` to each variable; zeros where ``y`` does not depend on it."""
+    if not y.requires_grad:
+        return tuple(Tensor(np.zeros_like(x.data)) for x in variables)
+    found = gradients(y, variables, gradient, retain_graph=True, create_graph=record)
+    return tuple(
+        Tensor(np.zeros_like(x.data)) if g is None else g
+        for x, g in zip(variables, found, strict=True)
+    )
+
+
+def _of_some(function: Function, argnums: ArgNums, arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """The function of the chosen arguments alone, followed by their values."""
+    chosen = argnums if isinstance(argnums, tuple) else (argnums,)
+
+    def of_chosen(*variables: Tensor) -> Tensor:
+        all_arguments = list(arguments)
+        for i, x in zip(chosen, variables, strict=True):
+            all_arguments[i] = x
+        return function(*all_arguments)
+
+    return (of_chosen, *(arguments[i] for i in chosen))
+
+
+def _raw(x: Any) -> Any:
+    return x.data if isinstance(x, Tensor) else x
