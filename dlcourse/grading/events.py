@@ -127,7 +127,10 @@ def decode_array(dtype: str, shape: list[object], data: str) -> np.ndarray[Any, 
         raise UnreadableError("an array whose bytes do not fit its shape")
     if dtype == "b1" and not set(buffer) <= {0, 1}:
         raise UnreadableError("a boolean array with other values than 0 and 1")
-    array = np.frombuffer(buffer, little).reshape(sizes)
+    try:
+        array = np.frombuffer(buffer, little).reshape(sizes)
+    except ValueError:  # without an element, but larger along other axes than an array can be
+        raise UnreadableError("an array of an impossible shape") from None
     return array.astype(little.newbyteorder("="))
 
 
