@@ -569,7 +569,7 @@ def _reverse_sweep(
     graph = _recorded_graph(root)
     leading = None if towards is None else _leading_to(towards, graph)
     gradients: dict[int, Any] = {id(root): seed if create_graph else seed.data}
-    value: Callable[[Any], Any] = _itself if create_graph else _raw
+    value: Callable[[Any], Any] = _itself if create_graph else raw_value
     while graph:
         tensor = graph.pop()
         g = gradients.pop(id(tensor), None)
@@ -605,7 +605,8 @@ def _itself(x: Any) -> Any:
     return x
 
 
-def _raw(x: Any) -> Any:
+def raw_value(x: Any) -> Any:
+    """The array of a Tensor; anything else as it is."""
     return x.data if isinstance(x, Tensor) else x
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.autodiff import Tensor
+from dlcourse.autodiff import Tensor, raw_value
 
 Kind = Literal["input", "constant", "operation"]
 
@@ -192,7 +192,7 @@ def _with_inputs(root: Tensor) -> list[Any]:
 
 
 def _own_node(value: Any, name: str | None, gradient: str | None) -> Node:
-    array = value.data if isinstance(value, Tensor) else value
+    array = raw_value(value)
     text = _value_text(array)
     named = text if name is None else f"{name} = {text}"
     if isinstance(value, Tensor) and value._op is not None:
@@ -215,7 +215,7 @@ def _gradients(
     for y in reversed(graph):
         if not isinstance(y, Tensor) or y._op is None or id(y) not in total:
             continue
-        raw = [x.data if isinstance(x, Tensor) else x for x in _inputs(y)]
+        raw = [raw_value(x) for x in _inputs(y)]
         for place, (x, rule) in enumerate(zip(_inputs(y), y._op.rules, strict=True)):
             if rule is None or not isinstance(x, Tensor) or not x.requires_grad:
                 continue

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.autodiff import Tensor
+from dlcourse.autodiff import Tensor, raw_value
 from dlcourse.ops import Array
 
 
@@ -26,7 +26,7 @@ def mse(prediction: Tensor, target: Any) -> Tensor:
 
     Source: torch.nn.functional.mse_loss.
     """
-    shape = np.shape(_values(target))
+    shape = np.shape(raw_value(target))
     if prediction.shape != shape:
         raise ValueError(
             "mse: invalid shapes\n  Expect: prediction.shape == target.shape\n"
@@ -53,13 +53,9 @@ def cross_entropy(logits: Tensor, labels: Any) -> Tensor:
 
     Source: torch.nn.functional.cross_entropy.
     """
-    classes = _checked_labels(logits, _values(labels))
+    classes = _checked_labels(logits, np.asarray(raw_value(labels)))
     log_probabilities = logits.log_softmax(axis=1)
     return -log_probabilities[np.arange(len(classes)), classes].mean()
-
-
-def _values(x: Any) -> Array:
-    return x.data if isinstance(x, Tensor) else np.asarray(x)
 
 
 def _checked_labels(logits: Tensor, labels: Array) -> Array:

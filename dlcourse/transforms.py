@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.autodiff import Tensor, enable_grad, gradients, is_recording, leaves_of
+from dlcourse.autodiff import Tensor, enable_grad, gradients, is_recording, leaves_of, raw_value
 
 Function: TypeAlias = Callable[..., Tensor]
 ArgNums: TypeAlias = int | tuple[int, ...]
@@ -59,7 +59,7 @@ def jvp(
     Source: Townsend (2017), A new trick for calculating Jacobian vector products.
     """
     directions = [t if isinstance(t, Tensor) else Tensor(t) for t in tangents]
-    shapes, expected = [t.shape for t in directions], [np.shape(_raw(x)) for x in primals]
+    shapes, expected = [t.shape for t in directions], [np.shape(raw_value(x)) for x in primals]
     if shapes != expected:
         raise ValueError(f"jvp: expected tangents of the shapes {expected}, got {shapes}")
     variables = [_variable(x) for x in primals]
@@ -106,7 +106,7 @@ def jacobian(function: Function, argnums: int = 0) -> Function:
 
     def derivative(*arguments: Any) -> Tensor:
         y, pullback = vjp(*_of_some(function, argnums, arguments))
-        shape = (*y.shape, *np.shape(_raw(arguments[argnums])))
+        shape = (*y.shape, *np.shape(raw_value(arguments[argnums])))
         rows = Tensor(np.zeros(shape, y.dtype))
         for index in np.ndindex(y.shape):
             one_hot = np.zeros_like(y.data)
@@ -193,7 +193,3 @@ def _of_some(function: Function, argnums: ArgNums, arguments: Sequence[Any]) -> 
         return function(*all_arguments)
 
     return (of_chosen, *(arguments[i] for i in chosen))
-
-
-def _raw(x: Any) -> Any:
-    return x.data if isinstance(x, Tensor) else x
