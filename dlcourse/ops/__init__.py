@@ -1,0 +1,11 @@
+"""The operations: `table` has one entry for each, `kernels` the values that take more than a line.
+
+The names of the table are the package's: ``ops.exp`` is the primitive ``exp``.
+"""
+
+from dlcourse.ops.primitive import PRIMITIVES as PRIMITIVES
+from dlcourse.ops.primitive import Array as Array
+from dlcourse.ops.primitive import Axis as Axis
+from dlcourse.ops.primitive import Primitive as Primitive
+from dlcourse.ops.primitive import primitive as primitive
+from dlcourse.ops.table import *  # noqa: F403 (each operation under its own name)

@@ -1,0 +1,179 @@
+"""What an operation is: its value, its derivative rules, and the table that it is entered in."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array: TypeAlias = NDArray[Any]
+Axis: TypeAlias = int | tuple[int, ...] | None
+# A rule's arguments are arrays, Tensors or Symbols, all with NumPy's operators; no narrower type
+# says that.
+Rule: TypeAlias = Callable[..., Any]
+
+
+class Primitive:
+    """One row of the table: an operation with its value and its derivative rules.
+
+    Calling it computes on raw arrays, unless an argument's type has a method
+    ``apply_primitive(primitive, arguments, parameters)``: then that one decides. Parameters such
+    as ``axis`` come after the array arguments, by position or by name.
+
+    Args:
+        name: The name in the table.
+        kernel: Computes the value from raw arrays. Its further arguments are the operation's
+            parameters, apart from ``out``: a kernel that has it can write into a given array.
+        meaning: One line for the reference page.
+        rules: For each array argument, by name, its derivative rule, or None if it has none.
+        each: For an operation on any number of arrays, in place of ``rules``: one rule with the
+            position ``i`` of the argument in front, ``each(i, g, y, *arrays, **parameters)``.
+            It is called with one sequence of arrays, as np.concatenate is.
+        elementwise: Each element of the result depends on one element of each argument, and the
+            arguments broadcast.
+        expand: The same operation written with smaller ones; a static graph is compiled from those.
+        pure: The same arguments always give the same value (random numbers do not).
+
+    Attributes:
+        arguments: The names of the array arguments; empty if there may be any number.
+        parameters: The names of the parameters that are not arrays.
+        takes_out: Whether the kernel can write into a given array.
+    """
+
+    __slots__ = (
+        "_known",
+        "arguments",
+        "each",
+        "elementwise",
+        "expand",
+        "kernel",
+        "meaning",
+        "name",
+        "parameters",
+        "pure",
+        "rules",
+        "signature",
+        "takes_out",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        kernel: Callable[..., Any],
+        meaning: str,
+        rules: Mapping[str, Rule | None],
+        *,
+        each: Rule | None = None,
+        elementwise: bool = False,
+        expand: Callable[..., Any] | None = None,
+        pure: bool = True,
+    ) -> None:
+        self.name = name
+        self.kernel = kernel
+        self.meaning = meaning
+        self.arguments = tuple(rules)
+        self.rules = tuple(rules.values())
+        self.each = each
+        self.elementwise = elementwise
+        self.expand = expand
+        self.pure = pure
+        if isinstance(kernel, np.ufunc):
+            named: list[str] = ["out"]
+        else:
+            kinds = inspect.signature(kernel).parameters.values()
+            named = [p.name for p in kinds if p.kind is not p.VAR_POSITIONAL]
+            named = named[len(self.arguments) :]
+        self.takes_out = "out" in named
+        self.parameters = tuple(n for n in named if n != "out")
+        names = (*(self.arguments if each is None else ("arrays",)), *self.parameters)
+        either = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        self.signature = inspect.Signature([inspect.Parameter(n, either) for n in names])
+        self._known = frozenset(self.parameters)
+
+    def __call__(self, *arguments: Any, **parameters: Any) -> Any:
+        if len(arguments) != len(self.arguments) or not parameters.keys() <= self._known:
+            arguments, parameters = self._bind(arguments, parameters)
+        for argument in arguments:
+            if type(argument) is not np.ndarray and hasattr(argument, "apply_primitive"):
+                return argument.apply_primitive(self, arguments, parameters)
+        return self.kernel(*arguments, **parameters)
+
+    def rules_for(self, count: int) -> Sequence[Rule | None]:
+        """The rule of each of ``count`` array arguments."""
+        if self.each is None:
+            return self.rules
+        return [partial(self.each, i) for i in range(count)]
+
+    def infer(
+        self, arguments: Sequence[Any], parameters: Mapping[str, Any]
+    ) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """The shape and dtype of the result, from the shapes and dtypes of the arguments.
+
+        The kernel itself is the rule: it runs on ones (integers, which may be indices, are zeros).
+        So nothing can disagree with it, and NumPy's promotion and broadcasting hold. An elementwise
+        kernel runs on a single element.
+        """
+        with np.errstate(all="ignore"):
+            if not self.elementwise:
+                y = self.kernel(*[_example(x, None) for x in arguments], **parameters)
+                return np.shape(y), np.asarray(y).dtype
+            y = self.kernel(*[_example(x, (1,)) for x in arguments], **parameters)
+        return np.broadcast_shapes(*[np.shape(x) for x in arguments]), np.asarray(y).dtype
+
+    def _bind(
+        self, arguments: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The array arguments, and all parameters by name."""
+        try:
+            given = self.signature.bind_partial(*arguments, **parameters).arguments
+            if self.each is not None:
+                return tuple(given.pop("arrays")), given
+            return tuple([given.pop(name) for name in self.arguments]), given
+        except (KeyError, TypeError) as error:
+            raise TypeError(
+                f"{self.name}: expected {self.name}({', '.join(self.signature.parameters)}), got "
+                f"{len(arguments)} arguments by position and {list(parameters) or 'none'} by name"
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}({', '.join(self.signature.parameters)})>"
+
+
+def _example(x: Any, shape: tuple[int, ...] | None) -> Any:
+    """An array like ``x``, of its own shape or a given one; Python numbers stay as they are."""
+    if isinstance(x, bool | int | float):
+        return x
+    value = np.zeros((), x.dtype) if x.dtype.kind in "iu" else np.ones((), x.dtype)
+    return np.broadcast_to(value, x.shape if shape is None else shape)
+
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+def primitive(
+    name: str,
+    kernel: Callable[..., Any],
+    meaning: str,
+    *,
+    each: Rule | None = None,
+    elementwise: bool = False,
+    expand: Callable[..., Any] | None = None,
+    pure: bool = True,
+    **rules: Rule | None,
+) -> Primitive:
+    """Enter an operation into the table and return it; the arguments are Primitive's."""
+    if name in PRIMITIVES:
+        raise ValueError(f"primitive {name!r} is already in the table; choose another name")
+    PRIMITIVES[name] = Primitive(
+        name, kernel, meaning, rules, each=each, elementwise=elementwise, expand=expand, pure=pure
+    )
+    return PRIMITIVES[name]
+
+
+def elementwise(name: str, kernel: Callable[..., Any], meaning: str, **more: Any) -> Primitive:
+    """Enter an elementwise operation into the table and return it."""
+    return primitive(name, kernel, meaning, elementwise=True, **more)
