@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+import math
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from typing import Self
 
 
-class ArrayMethods(ABC):
-    """What NumPy's arrays can do, handed to ``apply_primitive`` as operations of the table."""
+class ArrayMethods:
+    """What NumPy's arrays can do, handed to ``apply_primitive`` as operations of the table.
 
-    __slots__ = ()
+    It is no ABC, since isinstance is asked of every argument and takes ten times as long for one.
+    """
+
     __array_ufunc__ = None  # so that `array * value` calls value.__rmul__
 
     @staticmethod
@@ -42,7 +45,7 @@ class ArrayMethods(ABC):
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape, dtype=int))
+        return math.prod(self.shape)
 
     def __len__(self) -> int:
         if not self.shape:

@@ -54,7 +54,11 @@ def _expectation(op: Primitive, arguments: Sequence[Any], message: str) -> list[
                 f"Expect: a.shape[-1] == {inner}",
                 f"Actual: {a[-1]} != {b[-2 if len(b) > 1 else -1]}",
             ]
-    if len(shapes) > 1 and op.name != "matmul":
+    if op.name == "linear" and all(shapes) and len(shapes[1]) == 2:
+        x, weight = shapes[:2]
+        if x[-1] != weight[1]:
+            return ["Expect: x.shape[-1] == weight.shape[1]", f"Actual: {x[-1]} != {weight[1]}"]
+    if len(shapes) > 1 and op.elementwise:
         try:
             np.broadcast_shapes(*shapes)
         except ValueError:

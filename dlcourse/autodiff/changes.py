@@ -11,6 +11,7 @@ Source: https://docs.pytorch.org/docs/stable/notes/autograd.html#in-place-correc
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,6 @@ def check_unchanged(node: Any) -> None:
 class _Probe(ArrayMethods):
     """Stands for an array in a rule and notes whether its elements are read; its shape may be."""
 
-    __slots__ = ("array", "is_read")
-
     def __init__(self, array: Array) -> None:
         self.array = array
         self.is_read = False
@@ -94,7 +93,9 @@ class _Probe(ArrayMethods):
         return op(*raw, **parameters)
 
 
-def _is_read(op: Primitive, values: list[Any], parameters: dict[str, Any], position: int) -> bool:
+def _is_read(
+    op: Primitive, values: list[Any], parameters: Mapping[str, Any], position: int
+) -> bool:
     """Whether a rule of ``op`` reads the value at ``position``; 0 is the result."""
     probe = _Probe(values[position])
     seen = [*values[:position], probe, *values[position + 1 :]]

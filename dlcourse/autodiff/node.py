@@ -8,7 +8,9 @@ the garbage collector.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any
 
 from dlcourse.array_methods import ArrayMethods
@@ -28,15 +30,12 @@ class Node(ArrayMethods):
         created: The time of creation.
     """
 
-    __slots__ = ("__weakref__", "_requires_grad", "created", "inputs", "op", "parameters")
-
-    op: Primitive | None
-    inputs: tuple[Any, ...] | None
-    parameters: dict[str, Any]
+    # A leaf has these; an operation's result sets its own.
+    op: Primitive | None = None
+    inputs: tuple[Any, ...] | None = ()
+    parameters: Mapping[str, Any] = MappingProxyType({})
+    _requires_grad: bool = False
     created: int
-    _requires_grad: bool
-
-    __hash__ = ArrayMethods.__hash__
 
     @property
     def is_leaf(self) -> bool:

@@ -39,7 +39,8 @@ def reverse_sweep(
     """
     graph = recorded_graph(root)
     leading = None if towards is None else _leading_to(towards, graph)
-    overwritten = hasattr(root, "data") and any(x.created < latest_change() for x in graph if x.op)
+    oldest = next((x.created for x in graph if x.op is not None), 0)
+    overwritten = oldest < latest_change() and hasattr(root, "data")
     gradients: dict[int, Any] = {id(root): seed}
     while graph:
         node: Any = graph.pop()
@@ -82,12 +83,9 @@ def reverse_sweep(
 
 def _is_fresh(part: Any, g: Any, y: Any, arguments: list[Any]) -> bool:
     """Whether a rule made the array ``part`` rather than handing on one that it was given."""
-    return (
-        part.base is None
-        and part is not g
-        and part is not y
-        and not any(part is x for x in arguments)
-    )
+    if part.base is not None or part is g or part is y:
+        return False
+    return id(part) not in map(id, arguments)
 
 
 def _leading_to(towards: Set[int], graph: list[Node]) -> set[int]:

@@ -37,13 +37,10 @@ class Tensor(Node):
         TypeError: ``data`` is not numeric, or ``requires_grad`` is set on a tensor of integers.
     """
 
-    __slots__ = ("_retains_grad", "data", "grad", "hooks")
-
     data: Array
-    grad: Tensor | None
-    hooks: dict[int, Callable[[Any], Any]] | None
-
-    __hash__ = Node.__hash__
+    grad: Tensor | None = None
+    hooks: dict[int, Callable[[Any], Any]] | None = None
+    _retains_grad: bool = False
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
         array = np.array(data.data if isinstance(data, Tensor) else data, dtype=dtype)
@@ -52,25 +49,16 @@ class Tensor(Node):
                 f"Tensor: expected booleans, integers or floating point numbers, "
                 f"got dtype {array.dtype}"
             )
-        self._fill(array)
-        self.requires_grad = requires_grad
-
-    def _fill(self, array: Array) -> None:
         self.data = array
-        self.grad = None
-        self.hooks = None
-        self.op = None
-        self.inputs = ()
-        self.parameters = {}
         self.created = tick()
-        self._requires_grad = False
-        self._retains_grad = False
+        self.requires_grad = requires_grad
 
     @classmethod
     def wrap(cls, array: Any) -> Tensor:
         """A Tensor on this very array, without a copy."""
         tensor = cls.__new__(cls)
-        tensor._fill(array if type(array) is np.ndarray else np.asarray(array))
+        tensor.data = array if type(array) is np.ndarray else np.asarray(array)
+        tensor.created = tick()
         return tensor
 
     # --- What it is ---------------------------------------------------------------------------
@@ -314,11 +302,12 @@ class Tensor(Node):
     ) -> Any:
         """Compute ``op`` and record it in the graph if an argument requires a gradient."""
         raw: list[Any] = []
-        is_tracked = False
+        is_recorded = False
         for i, x in enumerate(arguments):
             if isinstance(x, Tensor):
                 raw.append(x.data)
-                is_tracked = is_tracked or x._requires_grad
+                if x._requires_grad and (op.each is not None or op.rules[i] is not None):
+                    is_recorded = True
             elif isinstance(x, bool | int | float):
                 raw.append(x)  # NumPy lets a Python number take the other operand's dtype
             elif hasattr(x, "apply_primitive"):
@@ -331,12 +320,9 @@ class Tensor(Node):
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
             raise explain_failure(op, raw, parameters, error) from error
         result = Tensor.wrap(value)
-        if is_tracked and mode.recording and result.data.dtype.kind == "f":
-            for x, rule in zip(arguments, op.rules_for(len(arguments)), strict=True):
-                if rule is not None and isinstance(x, Tensor) and x._requires_grad:
-                    result.op, result.inputs, result.parameters = op, arguments, parameters
-                    result._requires_grad = True
-                    break
+        if is_recorded and mode.recording and result.data.dtype.kind == "f":
+            result.op, result.inputs, result.parameters = op, arguments, parameters
+            result._requires_grad = True
         if mode.anomaly:
             check_forward(result, arguments, op.name)
         return result
@@ -405,7 +391,7 @@ def _seed(root: Tensor, gradient: Any) -> Tensor:
                 f"backward() needs a scalar to differentiate, got shape {root.shape}. Reduce it, "
                 "for example with .sum() or .mean(), or pass gradient= of that shape."
             )
-        return Tensor.wrap(np.ones_like(root.data))
+        return Tensor.wrap(np.ones(root.shape, root.dtype))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     if seed.shape != root.shape:
         raise RuntimeError(

@@ -48,8 +48,11 @@ def reduced_count(shape: Sequence[int], axis: Axis) -> int:
 
 
 def restore_axes(g: Any, a: Any, axis: Axis) -> Any:
-    """``g``, the gradient of a reduction of ``a``, with each reduced axis back at length 1."""
-    return reshape(g, shape=kept_shape(a.shape, axis))
+    """``g``, the gradient of a reduction of ``a``, in a shape that broadcasts against ``a``.
+
+    Each reduced axis is back at length 1; without any axis left, it broadcasts as it is.
+    """
+    return g if axis is None else reshape(g, shape=kept_shape(a.shape, axis))
 
 
 def expand_dims(a: Any, axis: int) -> Any:
@@ -81,6 +84,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     if g.shape == shape:
         return g
     extra = len(g.shape) - len(shape)
+    if extra > 0 and g.shape[extra:] == shape:
+        return sum(g, axis=tuple(range(extra)))
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)):
         raise ValueError(f"a gradient of shape {g.shape} cannot belong to a value of shape {shape}")
     stretched = tuple(i for i, n in enumerate(shape, start=extra) if n == 1 and g.shape[i] != 1)
