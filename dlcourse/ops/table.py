@@ -43,6 +43,8 @@ def kept_shape(shape: Sequence[int], axis: Axis) -> tuple[int, ...]:
 
 def reduced_count(shape: Sequence[int], axis: Axis) -> int:
     """How many elements a reduction over ``axis`` combines into one; 1 also for no elements."""
+    if axis is None:
+        return math.prod(shape) or 1
     kept = kept_shape(shape, axis)
     return math.prod(n for n, k in zip(shape, kept, strict=True) if k != n) or 1
 
@@ -157,7 +159,9 @@ def _masked_bits(c: Any, a: Any, b: Any) -> Any:
     if value.dtype.char not in "fd" or c.dtype.kind != "b":
         return None
     mask = c if value is a else equal(c, False)
-    return bitcast(bitcast(value, dtype=kernels.INTEGER_OF[value.dtype]) * mask, dtype=value.dtype)
+    return bitcast(
+        bitcast(value, dtype=kernels.INTEGER_OF[value.dtype.char]) * mask, dtype=value.dtype
+    )
 
 
 def _sum_as_product(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
@@ -217,7 +221,7 @@ sigmoid = elementwise("sigmoid", kernels.sigmoid, "1 / (1 + exp(-a))",
 relu = elementwise("relu", lambda a, out=None: np.maximum(a, 0, out=out),
     "max(a, 0); its derivative at 0 is taken as 0",
     expand=lambda a: maximum(a, 0),
-    a=lambda g, y, a: where(not_equal(y, 0), g, 0))
+    a=lambda g, y, a: where(y != 0, g, 0))
 abs = elementwise("abs", np.abs, "the absolute value; its derivative at 0 is taken as 0",
     a=lambda g, y, a: g * sign(a))
 sign: Primitive = elementwise("sign", np.sign, "-1, 0 or 1",
@@ -277,7 +281,7 @@ matmul: Primitive = primitive("matmul", kernels.matmul,
 linear = primitive("linear", kernels.linear, "x @ weight.T + bias, with weight (out, in)",
     expand=lambda x, weight, bias: matmul(x, transpose(weight)) + bias,
     x=lambda g, y, x, weight, bias: matmul(g, weight),
-    weight=lambda g, y, x, weight, bias: matmul(transpose(_rows(g)), _rows(x)),
+    weight=lambda g, y, x, weight, bias: matmul(_rows(g).T, _rows(x)),
     bias=lambda g, y, x, weight, bias: g)
 
 # Shapes, indexing, dtype
