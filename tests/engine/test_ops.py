@@ -162,8 +162,13 @@ def test_the_inferred_shape_and_dtype_are_those_of_the_value(case: Case) -> None
 def test_an_operation_written_with_smaller_ones_has_the_same_value(case: Case, dtype) -> None:
     for arguments, parameters, _ in calls_of(case):
         op = ops.PRIMITIVES[case.op]
-        arrays = [x.astype(dtype) if isinstance(x, np.ndarray) else x for x in arguments]
+        arrays = [
+            x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+            for x in arguments
+        ]
         y, expanded = op.kernel(*arrays, **parameters), op.expand(*arrays, **parameters)
+        if expanded is None:  # there is a way for some arguments only
+            continue
         assert (expanded.dtype, expanded.shape) == (y.dtype, y.shape)
         np.testing.assert_array_equal(expanded, y)
 

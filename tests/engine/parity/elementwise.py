@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -96,6 +97,10 @@ def activation_cases() -> list[Case]:
     return cases
 
 
+def both_where(call: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    return partial(call, ops.where), partial(call, torch.where)
+
+
 ARITHMETIC = "add subtract multiply divide power maximum minimum arctan2 hypot"
 COMPARISONS = "equal not_equal less less_equal greater greater_equal logical_and logical_or"
 
@@ -123,6 +128,24 @@ def binary_cases() -> list[Case]:
     ]:
         inputs = (normal(c) > 0, normal(a, 1), normal(b, 2))
         cases.append(Case("where", f"{c}{a}{b}", ops.where, torch.where, inputs))
+    condition, x = np.array([True, False, True]), np.array([1.5, inf, -2.0])
+    for zero in (0, 0.0):
+        cases += [
+            corner(
+                "where",
+                f"else {zero}",
+                *both_where(lambda w, c, a, z=zero: w(c, a, z)),
+                condition,
+                x,
+            ),
+            corner(
+                "where",
+                f"{zero} else",
+                *both_where(lambda w, c, a, z=zero: w(c, z, a)),
+                condition,
+                x,
+            ),
+        ]
     return cases
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -73,6 +74,16 @@ def shape_cases() -> list[Case]:
                 (normal(shape),),
             )
         )
+    cases.append(
+        Case(
+            "bitcast",
+            "signed as unsigned",
+            lambda a: ops.bitcast(a, np.uint64),
+            lambda a: a.view(torch.uint64),
+            (np.array([0, 1, -1, -2]),),
+            smooth=False,
+        )
+    )
     cases.append(
         Case(
             "astype",
