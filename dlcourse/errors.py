@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import linecache
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dlcourse.ops import Primitive
+
+
+def users_line() -> str:
+    """The line of the program, outside this package, that is running now: file, number, text."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("dlcourse."):
+        frame = frame.f_back
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(file, number, frame.f_globals).strip()
+    in_notebook = "ipykernel_" in file or file.startswith("<ipython-input")
+    place = f"line {number} of the cell" if in_notebook else f"{Path(file).name}:{number}"
+    return f"{place}: {text}" if text else place
 
 
 def explain_failure(
@@ -20,7 +35,7 @@ def explain_failure(
         f"{name}={value!r}" for name, value in parameters.items()
     ]
     lines = [f"{op.name}: invalid operation", *_expectation(op, arguments, str(error))]
-    return kind("\n  ".join([*lines, *got]))
+    return kind("\n  ".join([*lines, *got, f"at {users_line()}"]))
 
 
 def _describe(x: Any) -> str:
@@ -39,7 +54,11 @@ def _expectation(op: Primitive, arguments: Sequence[Any], message: str) -> list[
                 f"Expect: a.shape[-1] == {inner}",
                 f"Actual: {a[-1]} != {b[-2 if len(b) > 1 else -1]}",
             ]
-    if len(shapes) > 1 and op.name != "matmul":
+    if op.name == "linear" and all(shapes) and len(shapes[1]) == 2:
+        x, weight = shapes[:2]
+        if x[-1] != weight[1]:
+            return ["Expect: x.shape[-1] == weight.shape[1]", f"Actual: {x[-1]} != {weight[1]}"]
+    if len(shapes) > 1 and op.elementwise:
         try:
             np.broadcast_shapes(*shapes)
         except ValueError:
@@ -47,4 +66,5 @@ def _expectation(op: Primitive, arguments: Sequence[Any], message: str) -> list[
                 "Expect: shapes that broadcast: from the right, equal lengths or length 1",
                 f"Actual: {' and '.join(map(str, shapes))}",
             ]
-    return [f"NumPy says: {message}"]
+    # A kernel's own sentence says what it expected; all others are NumPy's.
+    return [message if message.startswith("expected") else f"NumPy says: {message}"]

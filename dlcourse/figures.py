@@ -169,12 +169,12 @@ def _draw_own(
 def _inputs(value: Any) -> tuple[Any, ...]:
     if not isinstance(value, Tensor):
         return ()
-    if value._inputs is None:
+    if value.inputs is None:
         raise RuntimeError(
             "draw_graph: the graph was freed by an earlier backward(). Draw it before, or pass "
             "retain_graph=True to backward()."
         )
-    return value._inputs
+    return value.inputs
 
 
 def _with_inputs(root: Tensor) -> list[Any]:
@@ -195,8 +195,8 @@ def _own_node(value: Any, name: str | None, gradient: str | None) -> Node:
     array = raw_value(value)
     text = _value_text(array)
     named = text if name is None else f"{name} = {text}"
-    if isinstance(value, Tensor) and value._op is not None:
-        return Node("operation", (value._op.name, named), gradient)
+    if isinstance(value, Tensor) and value.op is not None:
+        return Node("operation", (value.op.name, named), gradient)
     is_input = isinstance(value, Tensor) and value.requires_grad
     return Node("input" if is_input or name else "constant", (named,), gradient)
 
@@ -213,13 +213,13 @@ def _gradients(
     total: dict[int, Any] = {id(root): np.ones_like(root.data)}
     arriving: dict[tuple[int, int, int], Any] = {}
     for y in reversed(graph):
-        if not isinstance(y, Tensor) or y._op is None or id(y) not in total:
+        if not isinstance(y, Tensor) or y.op is None or id(y) not in total:
             continue
         raw = [raw_value(x) for x in _inputs(y)]
-        for place, (x, rule) in enumerate(zip(_inputs(y), y._op.rules, strict=True)):
+        for place, (x, rule) in enumerate(zip(_inputs(y), y.op.rules, strict=True)):
             if rule is None or not isinstance(x, Tensor) or not x.requires_grad:
                 continue
-            g = ops.unbroadcast(rule(total[id(y)], y.data, *raw, **y._params), x.shape)
+            g = ops.unbroadcast(rule(total[id(y)], y.data, *raw, **y.parameters), x.shape)
             arriving[id(y), id(x), place] = g
             total[id(x)] = total[id(x)] + g if id(x) in total else g
     return total, arriving

@@ -96,7 +96,8 @@ class Primitive:
         self._known = frozenset(self.parameters)
 
     def __call__(self, *arguments: Any, **parameters: Any) -> Any:
-        if len(arguments) != len(self.arguments) or not parameters.keys() <= self._known:
+        fits = len(arguments) == len(self.arguments)
+        if not fits or (parameters and not parameters.keys() <= self._known):
             arguments, parameters = self._bind(arguments, parameters)
         for argument in arguments:
             if type(argument) is not np.ndarray and hasattr(argument, "apply_primitive"):

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse.ops import convolution, kernels
-from dlcourse.ops.primitive import PRIMITIVES, Axis, Primitive, elementwise, primitive
+from dlcourse.ops.primitive import Axis, Primitive, elementwise, primitive
 
 # --- Shapes -----------------------------------------------------------------------------------
 
@@ -48,8 +48,11 @@ def reduced_count(shape: Sequence[int], axis: Axis) -> int:
 
 
 def restore_axes(g: Any, a: Any, axis: Axis) -> Any:
-    """``g``, the gradient of a reduction of ``a``, with each reduced axis back at length 1."""
-    return reshape(g, shape=kept_shape(a.shape, axis))
+    """``g``, the gradient of a reduction of ``a``, in a shape that broadcasts against ``a``.
+
+    Each reduced axis is back at length 1; without any axis left, it broadcasts as it is.
+    """
+    return g if axis is None else reshape(g, shape=kept_shape(a.shape, axis))
 
 
 def expand_dims(a: Any, axis: int) -> Any:
@@ -81,6 +84,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     if g.shape == shape:
         return g
     extra = len(g.shape) - len(shape)
+    if extra > 0 and g.shape[extra:] == shape:
+        return sum(g, axis=tuple(range(extra)))
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)):
         raise ValueError(f"a gradient of shape {g.shape} cannot belong to a value of shape {shape}")
     stretched = tuple(i for i, n in enumerate(shape, start=extra) if n == 1 and g.shape[i] != 1)
@@ -215,7 +220,8 @@ greater = elementwise("greater", np.greater, "a > b", a=None, b=None)
 greater_equal: Primitive = elementwise("greater_equal", np.greater_equal, "a >= b", a=None, b=None)
 
 # Choices; where a and b tie, each receives half
-where: Primitive = elementwise("where", kernels.where, "a where the condition c holds, else b", c=None,
+where: Primitive = elementwise("where", kernels.where,
+    "a where the condition c holds, else b", c=None,
     a=lambda g, y, c, a, b: where(c, g, 0),
     b=lambda g, y, c, a, b: where(c, 0, g))
 maximum: Primitive = elementwise("maximum", np.maximum, "the larger of a and b",
@@ -236,16 +242,19 @@ max = primitive("max", kernels.max, "the largest element over axis; ties share t
     a=_share_among_extremes)
 min = primitive("min", kernels.min, "the smallest element over axis; ties share the gradient",
     a=_share_among_extremes)
-logsumexp = primitive("logsumexp", kernels.logsumexp, "log(sum(exp(a))) over axis, without overflow",
+logsumexp = primitive("logsumexp", kernels.logsumexp,
+    "log(sum(exp(a))) over axis, without overflow",
     a=lambda g, y, a, axis=None, keepdims=False:
         restore_axes(g, a, axis) * exp(a - restore_axes(where(y == -np.inf, 0, y), a, axis)))
 softmax = primitive("softmax", kernels.softmax, "exp(a) / sum(exp(a)) along axis, without overflow",
     a=lambda g, y, a, axis=-1: y * (g - sum(g * y, axis=axis, keepdims=True)))
-log_softmax = primitive("log_softmax", kernels.log_softmax, "log(softmax(a)) along axis, without overflow",
+log_softmax = primitive("log_softmax", kernels.log_softmax,
+    "log(softmax(a)) along axis, without overflow",
     a=lambda g, y, a, axis=-1: g - exp(y) * sum(g, axis=axis, keepdims=True))
 
 # Linear algebra
-matmul: Primitive = primitive("matmul", kernels.matmul, "a @ b, vectors and batches as in np.matmul",
+matmul: Primitive = primitive("matmul", kernels.matmul,
+    "a @ b, vectors and batches as in np.matmul",
     a=_matmul_a,
     b=_matmul_b)
 linear = primitive("linear", kernels.linear, "x @ weight.T + bias, with weight (out, in)",
@@ -259,12 +268,14 @@ reshape: Primitive = primitive("reshape", kernels.reshape, "the same elements in
     a=lambda g, y, a, shape: reshape(g, shape=a.shape))
 transpose: Primitive = primitive("transpose", kernels.transpose, "the axes reversed, or reordered",
     a=lambda g, y, a, axes=None: transpose(g, axes=_inverse_permutation(axes)))
-broadcast_to: Primitive = primitive("broadcast_to", kernels.broadcast_to, "a, repeated to fill shape",
+broadcast_to: Primitive = primitive("broadcast_to", kernels.broadcast_to,
+    "a, repeated to fill shape",
     a=lambda g, y, a, shape: g)
 concatenate: Primitive = primitive("concatenate", kernels.concatenate,
     "arrays joined along axis",
     each=lambda i, g, y, *arrays, axis=0: _part(g, i, arrays, axis))
-getitem: Primitive = primitive("getitem", kernels.getitem, "a[index], with every index that NumPy has",
+getitem: Primitive = primitive("getitem", kernels.getitem,
+    "a[index], with every index that NumPy has",
     a=lambda g, y, a, index: scatter_add(g, index=index, shape=a.shape))
 scatter_add: Primitive = primitive("scatter_add", kernels.scatter_add,
     "zeros of the given shape with a added at index; repeated indices add up",

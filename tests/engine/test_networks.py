@@ -75,27 +75,19 @@ def test_a_pooling_of_any_shape_has_pytorchs_value_and_gradient(data, axes, kind
 def test_the_padding_same_is_tensorflows_at_every_stride() -> None:
     import tensorflow as tf
 
-    for length in range(1, 9):
-        for size, stride, dilation in [
-            (1, 2, 1),
-            (2, 1, 1),
-            (2, 2, 1),
-            (3, 2, 1),
-            (5, 3, 1),
-            (3, 1, 2),
-        ]:
+    for size, stride in [(1, 2), (2, 1), (3, 2), (5, 3)]:
+        for length in (5, 6):
             x, w = normal((1, 2, length), 1), normal((3, 2, size), 2)
-            theirs = tf.nn.conv1d(x.swapaxes(1, 2), w.T, stride, "SAME", dilations=dilation)
-            ours = ops.conv1d(x, w, stride=stride, padding="same", dilation=dilation)
-            np.testing.assert_allclose(ours, theirs.numpy().swapaxes(1, 2), rtol=1e-12, atol=1e-14)
-            image = normal((1, 1, length, 4))
-            for our_pool, their_pool in [
-                (ops.max_pool2d, tf.nn.max_pool2d),
-                (lambda *a: ops.avg_pool2d(*a, count_include_pad=False), tf.nn.avg_pool2d),
-            ]:
-                theirs = their_pool(image.reshape(1, length, 4, 1), size, stride, "SAME")
-                ours = our_pool(image, size, stride, "same")
-                np.testing.assert_allclose(ours[0, 0], theirs[0, :, :, 0], rtol=1e-12)
+            theirs = tf.nn.conv1d(x.swapaxes(1, 2), w.T, stride, "SAME").numpy().swapaxes(1, 2)
+            ours = ops.conv1d(x, w, stride=stride, padding="same")
+            np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
+            theirs = tf.nn.max_pool1d(x.swapaxes(1, 2), size, stride, "SAME").numpy()
+            ours = ops.max_pool1d(x, size, stride, "same")
+            # TensorFlow pools in float32.
+            np.testing.assert_allclose(ours, theirs.swapaxes(1, 2), rtol=1e-6)
+            theirs = tf.nn.avg_pool1d(x.swapaxes(1, 2), size, stride, "SAME").numpy()
+            ours = ops.avg_pool1d(x, size, stride, "same", count_include_pad=False)
+            np.testing.assert_allclose(ours, theirs.swapaxes(1, 2), rtol=1e-6)
 
 
 def test_the_transposes_of_a_convolution_of_no_images_are_zero() -> None:
@@ -299,6 +291,7 @@ FAILURES = {
 def test_the_error_says_what_was_expected_and_what_came(action, error, texts) -> None:
     with pytest.raises(error) as caught:
         action()
+    assert "NumPy says" not in str(caught.value)
     for text in texts:
         assert text in str(caught.value)
 

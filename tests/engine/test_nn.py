@@ -128,5 +128,5 @@ def test_linear_needs_features(sizes) -> None:
 
 
 def test_an_input_that_does_not_fit_is_an_error_that_names_the_shapes() -> None:
-    with pytest.raises(ValueError, match=r"(?s)matmul.*a.shape\[-1\] == b.shape\[-2\].*5 != 3"):
+    with pytest.raises(ValueError, match=r"(?s)linear.*x.shape\[-1\] == weight.shape\[1\].*5 != 3"):
         Linear(3, 4)(Tensor(np.zeros((2, 5))))

@@ -12,8 +12,7 @@ import torch
 import dlcourse as dl
 from dlcourse import Tensor, no_grad
 from dlcourse.autodiff import gradients
-from dlcourse.ops import PRIMITIVES
-from dlcourse.transforms import (
+from dlcourse.autodiff.transforms import (
     grad,
     hessian,
     hvp,
@@ -23,6 +22,7 @@ from dlcourse.transforms import (
     value_and_grad,
     vjp,
 )
+from dlcourse.ops import PRIMITIVES
 
 Function = Callable[..., Any]
 

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dlcourse.autodiff import Tensor, enable_grad
+from dlcourse.autodiff.recording import enable_grad
+from dlcourse.autodiff.tensor import Tensor
 from dlcourse.ops import Array
 
 

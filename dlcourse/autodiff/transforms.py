@@ -15,7 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.autodiff import Tensor, enable_grad, gradients, is_recording, leaves_of, raw_value
+from dlcourse.autodiff.node import leaves_of
+from dlcourse.autodiff.recording import enable_grad, is_recording
+from dlcourse.autodiff.tensor import Tensor, gradients, raw_value
 
 Function: TypeAlias = Callable[..., Tensor]
 ArgNums: TypeAlias = int | tuple[int, ...]

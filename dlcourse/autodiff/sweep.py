@@ -1,0 +1,97 @@
+"""The reverse sweep: the gradients of one node with respect to all that it depends on.
+
+It serves the dynamic graph, where the rules run on arrays (or on Tensors, if the sweep shall itself
+be differentiable), and the static graph, where they run on Symbols.
+
+Source: Griewank & Walther, Evaluating Derivatives (2008), chapter 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Set
+from typing import Any
+
+from dlcourse import ops
+from dlcourse.autodiff.anomaly import check_backward
+from dlcourse.autodiff.changes import check_unchanged, latest_change
+from dlcourse.autodiff.node import Node, recorded_graph
+from dlcourse.autodiff.recording import mode
+
+
+def reverse_sweep(
+    root: Node,
+    seed: Any,
+    *,
+    raw: bool,
+    retain: bool = True,
+    towards: Set[int] | None = None,
+) -> Iterator[tuple[Any, Any]]:
+    """Walk from root to the leaves and yield each node on the way with its gradient.
+
+    Every node is visited once, after all the nodes that use it: by then its gradient is complete.
+    The gradient of a leaf is an array that nobody else holds.
+
+    Args:
+        root: Where the sweep starts, with the gradient ``seed``, an array or a Node.
+        raw: Run the rules on the arrays of Tensors (fast), else on the Nodes themselves.
+        retain: Keep the graph; otherwise each node forgets its inputs as soon as it is done.
+        towards: The ids of the nodes to reach; other paths are left out.
+    """
+    graph = recorded_graph(root)
+    leading = None if towards is None else _leading_to(towards, graph)
+    oldest = next((x.created for x in graph if x.op is not None), 0)
+    overwritten = oldest < latest_change() and hasattr(root, "data")
+    gradients: dict[int, Any] = {id(root): seed}
+    while graph:
+        node: Any = graph.pop()
+        g = gradients.pop(id(node), None)
+        if g is None:  # a path that every rule cut off
+            continue
+        if node.hooks:
+            g = node.run_hooks(g)
+        yield node, g
+        op, inputs = node.op, node.inputs
+        if op is None:
+            continue
+        y, arguments = node, inputs
+        if raw:
+            y, arguments = node.data, [x.data if isinstance(x, Node) else x for x in inputs]  # type: ignore[attr-defined]
+        if overwritten:
+            check_unchanged(node)
+        for x, rule in zip(inputs, op.rules_for(len(inputs)), strict=True):
+            if rule is None or not isinstance(x, Node) or not x._requires_grad:
+                continue
+            if leading is not None and id(x) not in leading:
+                continue
+            part = rule(g, y, *arguments, **node.parameters)
+            if mode.anomaly:
+                check_backward(node, g, part)
+            if part.shape != x.shape:
+                part = ops.unbroadcast(part, x.shape)
+            if part.dtype != x.dtype:
+                part = ops.astype(part, x.dtype)
+            key = id(x)
+            if key in gradients:
+                gradients[key] = gradients[key] + part
+            elif x.op is None and raw and not _is_fresh(part, g, y, arguments):
+                gradients[key] = part.copy()
+            else:
+                gradients[key] = part
+        if not retain:
+            node.inputs = None
+
+
+def _is_fresh(part: Any, g: Any, y: Any, arguments: list[Any]) -> bool:
+    """Whether a rule made the array ``part`` rather than handing on one that it was given."""
+    if part.base is not None or part is g or part is y:
+        return False
+    return id(part) not in map(id, arguments)
+
+
+def _leading_to(towards: Set[int], graph: list[Node]) -> set[int]:
+    """The ids of the nodes in the graph (in order of creation) that depend on ``towards``."""
+    leading = set(towards)
+    for node in graph:
+        if any(id(x) in leading for x in node.inputs or ()):
+            leading.add(id(node))
+    return leading

@@ -1,0 +1,401 @@
+"""The Tensor: an array that remembers how it was computed.
+
+Source: the behaviour is that of torch.Tensor, https://docs.pytorch.org/docs/stable/tensors.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlcourse import ops
+from dlcourse.autodiff.anomaly import check_forward
+from dlcourse.autodiff.changes import note_change
+from dlcourse.autodiff.node import Node, tick
+from dlcourse.autodiff.recording import Recording, mode
+from dlcourse.autodiff.sweep import reverse_sweep
+from dlcourse.errors import explain_failure, users_line
+from dlcourse.ops import Array, Primitive
+
+
+class Tensor(Node):
+    """An array that can remember how it was computed, so that it can be differentiated.
+
+    Args:
+        data: An array or anything np.array takes; it is copied. Booleans, integers and floating
+            point numbers are accepted; the dtype is NumPy's (a list of Python floats is float64).
+        requires_grad: Whether ``backward`` shall leave d(loss)/d(this tensor) in ``grad``.
+        dtype: The dtype to convert to, by default the one that ``data`` has.
+
+    Attributes:
+        data: The value, an ndarray.
+        grad: The gradient gathered by ``backward``, a Tensor of the same shape and dtype, or None.
+
+    Raises:
+        TypeError: ``data`` is not numeric, or ``requires_grad`` is set on a tensor of integers.
+    """
+
+    data: Array
+    grad: Tensor | None = None
+    hooks: dict[int, Callable[[Any], Any]] | None = None
+    _retains_grad: bool = False
+
+    def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
+        array = np.array(data.data if isinstance(data, Tensor) else data, dtype=dtype)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(
+                f"Tensor: expected booleans, integers or floating point numbers, "
+                f"got dtype {array.dtype}"
+            )
+        self.data = array
+        self.created = tick()
+        self.requires_grad = requires_grad
+
+    @classmethod
+    def wrap(cls, array: Any) -> Tensor:
+        """A Tensor on this very array, without a copy."""
+        tensor = cls.__new__(cls)
+        tensor.data = array if type(array) is np.ndarray else np.asarray(array)
+        tensor.created = tick()
+        return tensor
+
+    # --- What it is ---------------------------------------------------------------------------
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether this tensor takes part in differentiation; may be set on leaves only."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if not self.is_leaf:
+            raise RuntimeError(
+                "requires_grad can be changed on leaf tensors only; this one is the result of "
+                f"{self.operation_name()}. Use detach() for a copy outside the graph."
+            )
+        if value and self.data.dtype.kind != "f":
+            raise TypeError(
+                "requires_grad needs a floating point tensor, because a gradient is no integer; "
+                f"got dtype {self.data.dtype}. Pass dtype=float, or write 1.0 instead of 1."
+            )
+        self._requires_grad = bool(value)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.data.dtype
+
+    def __repr__(self) -> str:
+        text = np.array2string(self.data, separator=", ", precision=4, prefix="Tensor(")
+        if self.data.dtype not in (np.float64, np.int64, np.bool_):
+            text += f", dtype={self.data.dtype}"
+        if self.op is not None:
+            text += f", op={self.op.name}"
+        elif self._requires_grad:
+            text += ", requires_grad=True"
+        return f"Tensor({text})"
+
+    # --- The value without the graph -----------------------------------------------------------
+
+    def numpy(self) -> Array:
+        """The value as an ndarray that shares memory with this tensor.
+
+        Raises:
+            RuntimeError: The tensor requires a gradient, which the array could not carry on.
+        """
+        if self._requires_grad:
+            raise RuntimeError(
+                "numpy() would leave the graph behind: this tensor requires a gradient. "
+                "Use tensor.detach().numpy()."
+            )
+        return self.data
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        if self.data.size != 1:
+            raise ValueError(f"item() needs exactly one element, got shape {self.shape}")
+        return self.data.item()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.data.size != 1:
+            raise ValueError(
+                f"the truth of a tensor of shape {self.shape} is ambiguous: "
+                "compare a single element, or use .data.any() or .data.all()"
+            )
+        return bool(self.data.item())
+
+    def detach(self) -> Tensor:
+        """A tensor with the same memory and no history."""
+        return Tensor.wrap(self.data)
+
+    # --- Differentiation -----------------------------------------------------------------------
+
+    def backward(
+        self,
+        gradient: Any = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+    ) -> None:
+        """Add d(self)/d(leaf) to ``leaf.grad`` for each leaf that requires a gradient.
+
+        Args:
+            gradient: d(loss)/d(self), of the shape of self; may be left out if self has exactly
+                one element, and is 1 then.
+            retain_graph: Keep the graph for another ``backward``; by default as create_graph.
+            create_graph: Record the sweep itself, so that gradients can be differentiated again.
+
+        Raises:
+            RuntimeError: Nothing to differentiate; self is no scalar and gradient is missing or
+                has another shape; the graph was freed by an earlier ``backward``; a value that a
+                rule needs was changed in place.
+        """
+        if not self._requires_grad:
+            raise RuntimeError(
+                "backward() found no graph: this tensor does not depend on a tensor with "
+                "requires_grad=True (or it was computed under no_grad, or detached)"
+            )
+        seed: Any = _seed(self, gradient)
+        retain = create_graph if retain_graph is None else retain_graph
+        if not create_graph:
+            seed = seed.data.copy() if self.op is None else seed.data
+        with Recording(create_graph):
+            for tensor, g in reverse_sweep(self, seed, raw=not create_graph, retain=retain):
+                if tensor.op is None:
+                    tensor._accumulate(g)
+                elif tensor._retains_grad:
+                    tensor._accumulate(g if create_graph else g.copy())
+
+    def _accumulate(self, g: Any) -> None:
+        """Add g to self.grad; g is a Tensor if the sweep is recorded, else an array of our own."""
+        if self.grad is None:
+            # A recorded gradient may be that of several tensors, or the seed of the caller.
+            self.grad = g.astype(g.dtype) if isinstance(g, Tensor) else Tensor.wrap(g)
+        elif isinstance(g, Tensor):
+            self.grad = self.grad + g
+        elif self.grad.is_leaf:
+            self.grad.data += g
+        else:  # it is part of a graph (create_graph), whose values must not change
+            self.grad = Tensor.wrap(self.grad.data + g)
+
+    def retain_grad(self) -> None:
+        """Let ``backward`` fill ``grad`` also if this tensor is not a leaf."""
+        if not self._requires_grad:
+            raise RuntimeError("retain_grad() needs a tensor that requires a gradient")
+        self._retains_grad = True
+
+    def zero_grad(self) -> None:
+        """Forget the gathered gradient; the next ``backward`` starts anew."""
+        self.grad = None
+
+    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+        """Call ``hook`` with this tensor's gradient in each sweep, before anything uses it.
+
+        What the hook returns, unless None, takes the gradient's place; it must have its shape.
+
+        Returns:
+            A function that removes the hook.
+
+        Source: torch.Tensor.register_hook.
+        """
+        if not self._requires_grad:
+            raise RuntimeError("register_hook() needs a tensor that requires a gradient")
+        hooks = self.hooks = {} if self.hooks is None else self.hooks
+        key = tick()
+        hooks[key] = hook
+
+        def remove() -> None:
+            hooks.pop(key, None)
+
+        return remove
+
+    def run_hooks(self, g: Any) -> Any:
+        """The gradient ``g``, an array or a Tensor, as the hooks leave it; of the same type."""
+        current = g if isinstance(g, Tensor) else Tensor.wrap(g)
+        for hook in list((self.hooks or {}).values()):
+            returned = hook(current)
+            if returned is None:
+                continue
+            if not isinstance(returned, Tensor) or returned.shape != self.shape:
+                raise RuntimeError(
+                    f"register_hook: expected the hook to return None or a Tensor of shape "
+                    f"{self.shape}, got {getattr(returned, 'shape', type(returned).__name__)}"
+                )
+            current = returned
+        if isinstance(g, Tensor):
+            return current
+        return current.data if current.data is g else np.array(current.data, dtype=self.dtype)
+
+    # --- Changes in place ----------------------------------------------------------------------
+
+    def copy_(self, source: Any) -> Tensor:
+        """Overwrite the elements with ``source``, which broadcasts; returns self."""
+        return self._change("copy_", source, lambda old, new: np.copyto(old, new, "same_kind"))
+
+    def zero_(self) -> Tensor:
+        """Overwrite the elements with 0; returns self."""
+        return self.copy_(0)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        def assign(old: Array, new: Any) -> None:
+            old[_raw_index(index)] = new
+
+        self._change("assignment to a part", value, assign)
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._augment("+=", np.add, other, lambda: self + other)
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self._augment("-=", np.subtract, other, lambda: self - other)
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self._augment("*=", np.multiply, other, lambda: self * other)
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._augment("/=", np.true_divide, other, lambda: self / other)
+
+    def _augment(
+        self, name: str, ufunc: np.ufunc, other: Any, compute: Callable[[], Tensor]
+    ) -> Tensor:
+        """``self op= other``: in place, or as a recorded operation where the graph needs one."""
+        if self._is_recorded_with(other) and not (self.is_leaf and self._requires_grad):
+            return compute()
+        return self._change(name, other, lambda old, new: ufunc(old, new, out=old))
+
+    def _change(self, name: str, other: Any, change: Callable[[Array, Any], Any]) -> Tensor:
+        if self._is_recorded_with(other):
+            raise RuntimeError(
+                f"{name}: a tensor whose gradient is recorded cannot be changed in place, because "
+                "the graph would not know.\n"
+                "  Write an update of a parameter under `with no_grad():`, anything else as a new "
+                "tensor (y = y + 1, where(...))."
+            )
+        change(self.data, other.data if isinstance(other, Tensor) else other)
+        note_change(self.data, f"{name} at {users_line()}")
+        return self
+
+    def _is_recorded_with(self, other: Any) -> bool:
+        tracked = self._requires_grad or (isinstance(other, Tensor) and other._requires_grad)
+        return mode.recording and tracked
+
+    # --- Operations ----------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return self._apply(ops.getitem, self, index=_raw_index(index))
+
+    @staticmethod
+    def apply_primitive(
+        op: Primitive, arguments: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> Any:
+        """Compute ``op`` and record it in the graph if an argument requires a gradient."""
+        raw: list[Any] = []
+        is_recorded = False
+        for i, x in enumerate(arguments):
+            if isinstance(x, Tensor):
+                raw.append(x.data)
+                if x._requires_grad and (op.each is not None or op.rules[i] is not None):
+                    is_recorded = True
+            elif isinstance(x, bool | int | float):
+                raw.append(x)  # NumPy lets a Python number take the other operand's dtype
+            elif hasattr(x, "apply_primitive"):
+                return x.apply_primitive(op, arguments, parameters)
+            else:
+                raw.append(_as_array(x, op))
+                arguments = (*arguments[:i], raw[i], *arguments[i + 1 :])
+        try:
+            value = op.kernel(*raw, **parameters)
+        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+            raise explain_failure(op, raw, parameters, error) from error
+        result = Tensor.wrap(value)
+        if is_recorded and mode.recording and result.data.dtype.kind == "f":
+            result.op, result.inputs, result.parameters = op, arguments, parameters
+            result._requires_grad = True
+        if mode.anomaly:
+            check_forward(result, arguments, op.name)
+        return result
+
+
+def gradients(
+    output: Tensor,
+    inputs: Sequence[Tensor],
+    gradient: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+) -> list[Tensor | None]:
+    """d(output)/d(input) for each input; nothing is stored in any ``grad``.
+
+    Args:
+        output: A tensor that requires a gradient.
+        inputs: Tensors that require one, leaves or results; of each, its own shape comes back.
+        gradient, retain_graph, create_graph: As for ``Tensor.backward``.
+
+    Returns:
+        For each input a Tensor, or None if the output does not depend on it.
+
+    Source: torch.autograd.grad.
+    """
+    wanted = {id(x) for x in inputs}
+    seed = _seed(output, gradient)
+    retain = create_graph if retain_graph is None else retain_graph
+    found: dict[int, Any] = {}
+    with Recording(create_graph):
+        start = seed if create_graph else seed.data
+        sweep = reverse_sweep(output, start, raw=not create_graph, retain=retain, towards=wanted)
+        for tensor, g in sweep:
+            if id(tensor) in wanted:
+                # A copy: it may be the gradient of several tensors, the seed, or a view.
+                found[id(tensor)] = g.astype(g.dtype) if create_graph else Tensor(g)
+    return [found.get(id(x)) for x in inputs]
+
+
+def raw_value(x: Any) -> Any:
+    """The array of a Tensor; anything else as it is."""
+    return x.data if isinstance(x, Tensor) else x
+
+
+def _as_array(x: Any, op: Primitive) -> Array:
+    array = np.asarray(x)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{op.name}: expected booleans, integers or floating point numbers beside a tensor, "
+            f"got {type(x).__name__} {x!r}"
+        )
+    return array
+
+
+def _raw_index(index: Any) -> Any:
+    """An index with arrays of its own in place of Tensors."""
+    if isinstance(index, tuple):
+        return tuple(_raw_index(part) for part in index)
+    return np.array(index.data) if isinstance(index, Tensor) else index
+
+
+def _seed(root: Tensor, gradient: Any) -> Tensor:
+    """The gradient that the sweep starts from, checked."""
+    if gradient is None:
+        if root.size != 1:
+            raise RuntimeError(
+                f"backward() needs a scalar to differentiate, got shape {root.shape}. Reduce it, "
+                "for example with .sum() or .mean(), or pass gradient= of that shape."
+            )
+        return Tensor.wrap(np.ones(root.shape, root.dtype))
+    seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
+    if seed.shape != root.shape:
+        raise RuntimeError(
+            f"backward(gradient=...): expected the shape of the tensor, {root.shape}, "
+            f"got {seed.shape}"
+        )
+    return seed if seed.dtype == root.dtype else seed.astype(root.dtype)
