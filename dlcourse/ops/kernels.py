@@ -41,10 +41,10 @@ def _is_zero(x: Any) -> bool:
 
 
 def _can_be_masked(a: Any, mask: Any) -> bool:
-    return isinstance(a, np.ndarray) and a.dtype in _INTEGER_OF and mask.dtype.kind == "b"
+    return isinstance(a, np.ndarray) and a.dtype in INTEGER_OF and mask.dtype.kind == "b"
 
 
-_INTEGER_OF = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
+INTEGER_OF = {np.dtype(f"f{n}"): np.dtype(f"i{n}") for n in (2, 4, 8)}
 
 
 def _masked(a: Array, mask: Array, out: Array | None) -> Array:
@@ -53,7 +53,7 @@ def _masked(a: Array, mask: Array, out: Array | None) -> Array:
     The bits of a number times 0 are those of zero, also where the number is infinite or not one.
     np.where takes ten times as long where the mask has no pattern.
     """
-    integer = _INTEGER_OF[a.dtype]
+    integer = INTEGER_OF[a.dtype]
     y = np.multiply(a.view(integer), mask, out=None if out is None else out.view(integer))
     masked: Array = y.view(a.dtype)
     return masked
@@ -172,6 +172,10 @@ def scatter_add(a: Array, index: Any, shape: tuple[int, ...]) -> Array:
 
 def astype(a: Array, dtype: Any) -> Array:
     return a.astype(dtype)
+
+
+def bitcast(a: Array, dtype: Any) -> Array:
+    return a.view(dtype)
 
 
 # --- Networks -----------------------------------------------------------------------------------

@@ -149,6 +149,24 @@ def _part(g: Any, i: int, arrays: Sequence[Any], axis: int) -> Any:
     return getitem(g, index=(*place, slice(start, start + arrays[i].shape[axis])))
 
 
+def _masked_bits(c: Any, a: Any, b: Any) -> Any:
+    """``where(c, a, 0)`` as a product of a's bits with the condition, see kernels.where."""
+    value, other = (a, b) if isinstance(b, int | float) else (b, a)
+    if not isinstance(other, int | float) or other != 0 or not hasattr(value, "dtype"):
+        return None
+    if value.dtype.char not in "fd" or c.dtype.kind != "b":
+        return None
+    mask = c if value is a else equal(c, False)
+    return bitcast(bitcast(value, dtype=kernels.INTEGER_OF[value.dtype]) * mask, dtype=value.dtype)
+
+
+def _sum_as_product(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
+    """A sum down the columns of a matrix as a product with ones, see kernels.sum."""
+    if axis not in (0, (0,)) or keepdims or len(a.shape) != 2 or a.dtype.char not in "fd":
+        return None
+    return matmul(np.ones(a.shape[0], a.dtype), a)
+
+
 def _inverse_permutation(axes: Sequence[int] | None) -> tuple[int, ...] | None:
     if axes is None:
         return None
@@ -221,7 +239,9 @@ greater_equal: Primitive = elementwise("greater_equal", np.greater_equal, "a >= 
 
 # Choices; where a and b tie, each receives half
 where: Primitive = elementwise("where", kernels.where,
-    "a where the condition c holds, else b", c=None,
+    "a where the condition c holds, else b",
+    expand=_masked_bits,
+    c=None,
     a=lambda g, y, c, a, b: where(c, g, 0),
     b=lambda g, y, c, a, b: where(c, 0, g))
 maximum: Primitive = elementwise("maximum", np.maximum, "the larger of a and b",
@@ -233,9 +253,12 @@ minimum = elementwise("minimum", np.minimum, "the smaller of a and b",
 
 # Reductions
 sum = primitive("sum", kernels.sum, "the sum over axis",
+    expand=_sum_as_product,
     a=lambda g, y, a, axis=None, keepdims=False:
         broadcast_to(restore_axes(g, a, axis), shape=a.shape))
 mean = primitive("mean", kernels.mean, "the mean over axis",
+    expand=lambda a, axis=None, keepdims=False:
+        sum(a, axis=axis, keepdims=keepdims) / reduced_count(a.shape, axis),
     a=lambda g, y, a, axis=None, keepdims=False:
         broadcast_to(restore_axes(g, a, axis) / reduced_count(a.shape, axis), shape=a.shape))
 max = primitive("max", kernels.max, "the largest element over axis; ties share the gradient",
@@ -280,6 +303,9 @@ getitem: Primitive = primitive("getitem", kernels.getitem,
 scatter_add: Primitive = primitive("scatter_add", kernels.scatter_add,
     "zeros of the given shape with a added at index; repeated indices add up",
     a=lambda g, y, a, index, shape: getitem(g, index=index))
+bitcast: Primitive = primitive("bitcast", kernels.bitcast,
+    "the bits of a read as another dtype of the same size",
+    a=None)
 astype = primitive("astype", kernels.astype, "a in another dtype",
     a=lambda g, y, a, dtype: g)
 

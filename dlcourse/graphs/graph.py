@@ -1,0 +1,133 @@
+"""A static graph: its inputs, its outputs, and the operations between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dlcourse.graphs.symbol import Symbol, record_symbols, type_text
+from dlcourse.ops import Primitive
+
+
+@dataclass(eq=False)
+class Graph:
+    """A function as data: it can be printed, drawn, differentiated, rewritten, compiled and run.
+
+    Attributes:
+        inputs: The Symbols to give values for.
+        outputs: What is computed: Symbols, or constants.
+        name: The function's name.
+        nodes: The operations, each after those that it depends on. By default those that the
+            outputs depend on; a traced graph also has those whose results are not used.
+
+    Raises:
+        ValueError: Something depends on a Symbol that is not among the inputs.
+    """
+
+    inputs: Sequence[Symbol]
+    outputs: Sequence[Any]
+    name: str = "graph"
+    nodes: Sequence[Symbol] = ()
+
+    def __post_init__(self) -> None:
+        needed = self.needed_nodes()
+        self.nodes = self.nodes or needed
+
+    def needed_nodes(self) -> list[Symbol]:
+        """The operations that the outputs depend on, in order."""
+        seen = {id(x) for x in self.inputs}
+        found = []
+        stack = [x for x in self.outputs if isinstance(x, Symbol)]
+        while stack:
+            node = stack.pop()
+            if id(node) in seen:
+                continue
+            if node.op is None:
+                raise ValueError(f"graph {self.name}: {node!r} is used but is not among the inputs")
+            seen.add(id(node))
+            found.append(node)
+            stack += [x for x in node.inputs or () if isinstance(x, Symbol)]
+        return sorted(found, key=lambda node: node.created)
+
+    def run(self, *values: Any) -> list[Any]:
+        """The outputs, computed operation by operation.
+
+        Args:
+            values: One for each input: arrays, or Tensors (the result can be differentiated), or
+                Symbols (the graph becomes a part of a larger one).
+
+        Raises:
+            TypeError, ValueError: The number, a shape or a dtype of the values is not the inputs'.
+        """
+        self.check(values)
+        known: dict[int, Any] = {id(x): v for x, v in zip(self.inputs, values, strict=True)}
+        for node in self.nodes:
+            assert node.op is not None
+            assert node.inputs is not None
+            arguments = [known.get(id(x), x) for x in node.inputs]
+            known[id(node)] = node.op(*_grouped(node.op, arguments), **node.parameters)
+        return [known.get(id(x), x) for x in self.outputs]
+
+    def check(self, values: Sequence[Any]) -> None:
+        """Raise an error unless there is a value of the right shape and dtype for each input."""
+        if len(values) != len(self.inputs):
+            raise TypeError(
+                f"graph {self.name}: expected {len(self.inputs)} values, got {len(values)}"
+            )
+        for i, (x, v) in enumerate(zip(self.inputs, values, strict=True)):
+            if isinstance(v, bool | int | float):
+                v = np.asarray(v, x.dtype)
+            if not hasattr(v, "shape"):
+                raise TypeError(
+                    f"graph {self.name}: input {x.name or i} must be an array, a Tensor or a "
+                    f"Symbol, got {type(v).__name__}"
+                )
+            if v.shape != x.shape or v.dtype != x.dtype:
+                raise ValueError(
+                    f"graph {self.name}: input {x.name or i}\n  Expect: {type_text(x)}\n"
+                    f"  Actual: {type_text(v)}"
+                )
+
+    def __str__(self) -> str:
+        from dlcourse.graphs.printing import code
+
+        return code(self)
+
+    def _repr_svg_(self) -> str:
+        from dlcourse.graphs.drawing import draw
+
+        return str(draw(self).svg())
+
+
+def rewrite(
+    graph: Graph,
+    step: Callable[[Symbol, tuple[Any, ...]], Any],
+) -> Graph:
+    """The graph in which each operation, in order, is replaced by what ``step`` makes of it.
+
+    Args:
+        step: Takes an operation of the old graph and its operands in the new one, and returns the
+            value in the new one: a Symbol (see `again`) or a constant.
+    """
+    new: dict[int, Any] = {id(x): x for x in graph.inputs}
+    with record_symbols() as nodes:
+        for node in graph.nodes:
+            new[id(node)] = step(node, tuple(new.get(id(x), x) for x in node.inputs or ()))
+    return Graph(graph.inputs, [new.get(id(x), x) for x in graph.outputs], graph.name, nodes)
+
+
+def again(node: Symbol, operands: tuple[Any, ...]) -> Symbol:
+    """The same operation on other operands of the same shapes and dtypes."""
+    return Symbol(node.shape, node.dtype, op=node.op, inputs=operands, parameters=node.parameters)
+
+
+def apply(op: Primitive, operands: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
+    """``op`` on operands that are listed one by one, also if it takes any number of arrays."""
+    return op(*_grouped(op, operands), **parameters)
+
+
+def _grouped(op: Primitive, operands: Sequence[Any]) -> Sequence[Any]:
+    return operands if op.each is None else (operands,)

@@ -1,0 +1,195 @@
+"""Passes: functions from a graph to a graph that computes the same with less work.
+
+Each is small and does one thing; `optimise` runs them in a good order. Fusion has its own file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from typing import Any
+
+import numpy as np
+
+from dlcourse import ops
+from dlcourse.graphs.fusion import fuse_elementwise
+from dlcourse.graphs.graph import Graph, again, apply, rewrite
+from dlcourse.graphs.symbol import Symbol
+
+# A constant larger than this is computed in each run rather than kept in the graph.
+LARGEST_CONSTANT = 1 << 20
+
+
+def optimise(graph: Graph, fuse: bool = False) -> Graph:
+    """All passes: what `compile` runs before it plans the memory."""
+    passes = [
+        remove_dead_code,
+        simplify,
+        expand,
+        fold_constants,
+        simplify,
+        eliminate_common_subexpressions,
+        remove_dead_code,
+        *([fuse_elementwise] if fuse else []),
+    ]
+    return reduce(lambda g, run: run(g), passes, graph)
+
+
+def remove_dead_code(graph: Graph) -> Graph:
+    """Without the operations that no output depends on."""
+    return Graph(graph.inputs, graph.outputs, graph.name, graph.needed_nodes())
+
+
+def fold_constants(graph: Graph) -> Graph:
+    """With each operation on constants alone replaced by its value."""
+
+    def step(node: Symbol, operands: tuple[Any, ...]) -> Any:
+        assert node.op is not None
+        if any(isinstance(x, Symbol) for x in operands) or not node.op.pure:
+            return again(node, operands)
+        if node.size > LARGEST_CONSTANT:
+            return again(node, operands)
+        return np.asarray(apply(node.op, operands, node.parameters))
+
+    return rewrite(graph, step)
+
+
+def eliminate_common_subexpressions(graph: Graph) -> Graph:
+    """With each operation computed once for the same operands and parameters."""
+    known: dict[Any, Symbol] = {}
+
+    def step(node: Symbol, operands: tuple[Any, ...]) -> Any:
+        assert node.op is not None
+        if not node.op.pure:
+            return again(node, operands)
+        key = (node.op, *map(_identity, operands), _identity(dict(node.parameters)))
+        if key not in known:
+            known[key] = again(node, operands)
+        return known[key]
+
+    return rewrite(graph, step)
+
+
+def _identity(x: Any) -> Any:
+    """A hashable that is equal for equal constants and parameters, and for the same Symbol."""
+    if isinstance(x, np.ndarray):
+        return (x.dtype.str, x.shape, x.tobytes())
+    if isinstance(x, Mapping):
+        return tuple((k, _identity(x[k])) for k in sorted(x))
+    if isinstance(x, list | tuple):
+        return (type(x), *map(_identity, x))
+    if isinstance(x, slice):
+        return ("slice", x.start, x.stop, x.step)
+    if isinstance(x, int | float | bool | str | np.dtype) or x is None or x is ...:
+        return (type(x), repr(x))  # the repr tells 0.0 from -0.0
+    return ("object", id(x))
+
+
+def expand(graph: Graph) -> Graph:
+    """With each operation written as the smaller ones that the table gives for it, if it does."""
+
+    def step(node: Symbol, operands: tuple[Any, ...]) -> Any:
+        assert node.op is not None
+        smaller = node.op.expand
+        made = None if smaller is None else smaller(*operands, **node.parameters)
+        return again(node, operands) if made is None else made
+
+    return rewrite(graph, step)
+
+
+# --- Algebra ------------------------------------------------------------------------------------
+
+# For an operation: the operand that the result equals if the other one is this number.
+# Not x * 0 = 0, which is wrong for infinity and NaN.
+NEUTRAL: Mapping[str, Sequence[tuple[int, int, float]]] = {
+    "add": [(0, 1, 0), (1, 0, 0)],
+    "subtract": [(0, 1, 0)],
+    "multiply": [(0, 1, 1), (1, 0, 1)],
+    "divide": [(0, 1, 1)],
+    "power": [(0, 1, 1)],
+}
+
+
+def simplify(graph: Graph) -> Graph:
+    """With the algebra of a school book: x * 1 = x, -(-x) = x, a transpose of a transpose, ..."""
+
+    def step(node: Symbol, operands: tuple[Any, ...]) -> Any:
+        operands = tuple(_as_number(x, node) for x in operands)
+        for rule in (_neutral, _inverse, _reshaped, _transposed, _unchanged):
+            simpler = rule(node, operands)
+            if simpler is not None:
+                return simpler
+        return again(node, operands)
+
+    return rewrite(graph, step)
+
+
+def _as_number(x: Any, node: Symbol) -> Any:
+    """A constant array of one repeated number as an array of shape (), where it broadcasts."""
+    if not isinstance(x, np.ndarray) or not x.size or not x.ndim or not node.op.elementwise:  # type: ignore[union-attr]
+        return x
+    others = [y.shape for y in node.inputs or () if y is not x and hasattr(y, "shape")]
+    first = x.ravel()[0]
+    if np.broadcast_shapes((), *others) != node.shape or not (x == first).all():
+        return x
+    return np.asarray(first)
+
+
+def _neutral(node: Symbol, operands: tuple[Any, ...]) -> Any:
+    for kept, other, number in NEUTRAL.get(node.operation_name(), ()):
+        x, n = operands[kept], operands[other]
+        if _is_number(n, number) and _same_type(x, node):
+            return x
+    return None
+
+
+def _inverse(node: Symbol, operands: tuple[Any, ...]) -> Any:
+    if node.op is ops.negative and _made_by(operands[0], ops.negative):
+        return operands[0].inputs[0]
+    return None
+
+
+def _reshaped(node: Symbol, operands: tuple[Any, ...]) -> Any:
+    if node.op is not ops.reshape:
+        return None
+    (x,) = operands
+    while _made_by(x, ops.reshape):
+        (x,) = x.inputs
+    if x is operands[0]:
+        return None
+    return x if _same_type(x, node) else ops.reshape(x, shape=node.shape)
+
+
+def _transposed(node: Symbol, operands: tuple[Any, ...]) -> Any:
+    if node.op is not ops.transpose or not _made_by(operands[0], ops.transpose):
+        return None
+    first, second = _axes(operands[0]), _axes(node)
+    both = tuple(first[i] for i in second)
+    (x,) = operands[0].inputs
+    return x if both == tuple(range(len(both))) else ops.transpose(x, axes=both)
+
+
+def _axes(node: Symbol) -> tuple[int, ...]:
+    axes = node.parameters.get("axes")
+    n = node.ndim
+    return tuple(range(n))[::-1] if axes is None else tuple(axis % n for axis in axes)
+
+
+def _unchanged(node: Symbol, operands: tuple[Any, ...]) -> Any:
+    """``x`` for an operation that only gives it the shape or dtype that it has."""
+    changes_type_only = node.op in (ops.reshape, ops.broadcast_to, ops.astype)
+    return operands[0] if changes_type_only and _same_type(operands[0], node) else None
+
+
+def _made_by(x: Any, op: ops.Primitive) -> bool:
+    return isinstance(x, Symbol) and x.op is op
+
+
+def _same_type(x: Any, node: Symbol) -> bool:
+    return hasattr(x, "shape") and x.shape == node.shape and x.dtype == node.dtype
+
+
+def _is_number(x: Any, number: float) -> bool:
+    if isinstance(x, Symbol) or np.ndim(x) != 0:
+        return False
+    return bool(x == number)

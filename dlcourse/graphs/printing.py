@@ -1,0 +1,72 @@
+"""A graph as text that reads as code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from dlcourse.graphs.graph import Graph
+from dlcourse.graphs.symbol import Symbol, type_text
+
+
+def names_of(graph: Graph) -> dict[int, str]:
+    """What to call each input and each result, by id: an input's own name, then v1, v2, ..."""
+    names: dict[int, str] = {}
+    taken: set[str] = set()
+    for i, x in enumerate(graph.inputs):
+        name = (x.name or f"x{i}").replace(".", "_")
+        while name in taken or not name.isidentifier():
+            name = f"x{i}" if not name.isidentifier() else name + "_"
+        taken.add(name)
+        names[id(x)] = name
+    fresh = (f"v{i}" for i in range(1, 1 << 62))
+    for node in graph.nodes:
+        names[id(node)] = next(name for name in fresh if name not in taken)
+    return names
+
+
+def code(graph: Graph) -> str:
+    """The graph as a function of typed arguments, an operation a line."""
+    names = names_of(graph)
+    arguments = ", ".join(f"{names[id(x)]}: {type_text(x)}" for x in graph.inputs)
+    lines = [f"def {graph.name}({arguments}):"]
+    left = [f"{names[id(n)]}: {type_text(n)}" for n in graph.nodes]
+    width = max(map(len, left), default=0)
+    for node, target in zip(graph.nodes, left, strict=True):
+        lines.append(f"    {target:{width}} = {call_text(node, names)}")
+    lines.append(f"    return {', '.join(operand_text(x, names) for x in graph.outputs)}")
+    return "\n".join(lines)
+
+
+def call_text(node: Symbol, names: dict[int, str]) -> str:
+    """The operation of ``node``, as in ``sum(v1, axis=0)``."""
+    operands = [operand_text(x, names) for x in node.inputs or ()]
+    parameters = [f"{k}={parameter_text(v)}" for k, v in node.parameters.items()]
+    return f"{node.operation_name()}({', '.join([*operands, *parameters])})"
+
+
+def operand_text(x: Any, names: dict[int, str]) -> str:
+    """The name of a value, the number itself, or the type of a constant array."""
+    if isinstance(x, Symbol):
+        return names[id(x)]
+    if isinstance(x, np.ndarray) and x.size > 4:
+        return f"constant({type_text(x)})"
+    return str(x.tolist()) if isinstance(x, np.ndarray | np.generic) else repr(x)
+
+
+def parameter_text(value: Any) -> str:
+    """A parameter such as an axis, a slice or a dtype, in short."""
+    if isinstance(value, np.dtype):
+        return value.name
+    if isinstance(value, slice):
+        parts = ["" if p is None else str(p) for p in (value.start, value.stop)]
+        return ":".join(parts) + (f":{value.step}" if value.step is not None else "")
+    if isinstance(value, tuple):
+        inner = ", ".join(map(parameter_text, value))
+        return f"({inner},)" if len(value) == 1 else f"({inner})"
+    if isinstance(value, Graph):
+        return value.name
+    if isinstance(value, np.ndarray):
+        return operand_text(value, {})
+    return "..." if value is ... else repr(value)

@@ -1,0 +1,90 @@
+"""Clipping: gradients held to a range, or to a length.
+
+``clip_by_value``, ``clip_by_norm`` and ``global_norm`` are pure, for arrays and for the symbols of
+a static graph. ``clip_grad_value_`` and ``clip_grad_norm_`` change the gradients of parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import add
+from typing import Any
+
+from dlcourse import ops
+from dlcourse.autodiff import Tensor
+from dlcourse.optimizers.base import Form
+
+
+def clip_by_value(g: Any, limit: float) -> Any:
+    """``g`` with each number held to -limit .. limit; the same shape and dtype.
+
+    Source: torch.nn.utils.clip_grad_value_; ``clipvalue`` of keras.optimizers.
+    """
+    _check_limit("clip_by_value", "limit", limit)
+    return ops.minimum(ops.maximum(g, -limit), limit)
+
+
+def global_norm(gradients: Sequence[Any]) -> Any:
+    """The Euclidean length of all gradients as one vector, 0-d."""
+    if not gradients:
+        raise ValueError("global_norm: expected at least one gradient, got none")
+    return ops.sqrt(reduce(add, [ops.sum(g * g) for g in gradients]))
+
+
+def clip_by_norm(gradients: Sequence[Any], max_norm: float, form: Form = "torch") -> list[Any]:
+    """``gradients``, scaled down together so that their global norm is at most ``max_norm``.
+
+    With norm n, each is multiplied by min(1, max_norm / (n + 1e-6)) in form "torch", and by
+    max_norm / max(n, max_norm) in form "keras". For a norm of each gradient by itself (``clipnorm``
+    of keras.optimizers, where this is ``global_clipnorm``) call it with one gradient at a time.
+
+    Source: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural
+    networks, https://arxiv.org/abs/1211.5063; torch.nn.utils.clip_grad_norm_.
+    """
+    _check_limit("clip_by_norm", "max_norm", max_norm)
+    norm = global_norm(gradients)
+    if form == "torch":
+        scale = ops.minimum(max_norm / (norm + 1e-6), 1)
+    else:
+        scale = max_norm / ops.maximum(norm, max_norm)
+    return [g * ops.astype(scale, dtype=g.dtype) for g in gradients]
+
+
+def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
+    """Hold each number of each gradient to -clip_value .. clip_value, in place.
+
+    Source: torch.nn.utils.clip_grad_value_.
+    """
+    _check_limit("clip_grad_value_", "clip_value", clip_value)
+    for gradient in _gradients(parameters):
+        gradient.data[...] = clip_by_value(gradient.data, clip_value)
+
+
+def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> float:
+    """Scale the gradients down together to a global norm of at most ``max_norm``, in place.
+
+    Returns:
+        The norm before; 0 if there are no gradients.
+
+    Source: torch.nn.utils.clip_grad_norm_.
+    """
+    _check_limit("clip_grad_norm_", "max_norm", max_norm)
+    gradients = _gradients(parameters)
+    if not gradients:
+        return 0.0
+    before = [gradient.data for gradient in gradients]
+    norm = float(global_norm(before))
+    for gradient, clipped in zip(gradients, clip_by_norm(before, max_norm), strict=True):
+        gradient.data[...] = clipped
+    return norm
+
+
+def _gradients(parameters: Iterable[Tensor] | Tensor) -> list[Tensor]:
+    listed = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [p.grad for p in listed if p.grad is not None]
+
+
+def _check_limit(function: str, name: str, limit: float) -> None:
+    if not limit >= 0:
+        raise ValueError(f"{function}: expected {name} >= 0, got {limit}")
