@@ -74,6 +74,8 @@ TORCH_NAMES = {
 
 
 def in_torch(name: str) -> Callable[..., torch.Tensor]:
+    if name == "norm":
+        return torch.linalg.vector_norm
     return getattr(torch, TORCH_NAMES.get(name, name))
 
 
