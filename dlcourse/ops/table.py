@@ -275,6 +275,28 @@ def _inverse_permutation(axes: Sequence[int] | None) -> tuple[int, ...] | None:
     return tuple(order)
 
 
+# --- Operations of more than one line, written with smaller ones -------------------------------
+
+
+def _sigmoid(a: Any) -> Any:
+    decay = exp(-abs(a))
+    return maximum(decay, greater_equal(a, 0)) / (1 + decay)
+
+
+def _softmax(a: Any, axis: int = -1) -> Any:
+    if 0 in a.shape:  # no elements, so no maximum
+        return a
+    e = exp(a - max(a, axis=axis, keepdims=True))
+    return e / sum(e, axis=axis, keepdims=True)
+
+
+def _log_softmax(a: Any, axis: int = -1) -> Any:
+    if 0 in a.shape:
+        return a
+    shifted = a - max(a, axis=axis, keepdims=True)
+    return shifted - log(sum(exp(shifted), axis=axis, keepdims=True))
+
+
 # --- The table --------------------------------------------------------------------------------
 # fmt: off
 # Arithmetic
@@ -345,6 +367,7 @@ erfc: Primitive = elementwise("erfc", kernels.erfc, "1 - erf(a), exact also for 
 
 # Activations
 sigmoid = elementwise("sigmoid", kernels.sigmoid, "1 / (1 + exp(-a))",
+    expand=_sigmoid,
     a=lambda g, y, a: g * y * (1 - y))
 relu = elementwise("relu", lambda a, out=None: np.maximum(a, 0, out=out),
     "max(a, 0); its derivative at 0 is taken as 0",
@@ -447,9 +470,11 @@ logsumexp = primitive("logsumexp", kernels.logsumexp,
 
 # Along an axis
 softmax = primitive("softmax", kernels.softmax, "exp(a) / sum(exp(a)) along axis, without overflow",
+    expand=_softmax,
     a=lambda g, y, a, axis=-1: y * (g - sum(g * y, axis=axis, keepdims=True)))
 log_softmax = primitive("log_softmax", kernels.log_softmax,
     "log(softmax(a)) along axis, without overflow",
+    expand=_log_softmax,
     a=lambda g, y, a, axis=-1: g - exp(y) * sum(g, axis=axis, keepdims=True))
 cumsum: Primitive = primitive("cumsum", kernels.cumsum,
     "the sums of the first 1, 2, ... elements along axis",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,10 @@ from dlcourse import Tensor, gradcheck, ops
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_smooth_case = pytest.mark.parametrize("case", [c for c in CASES if c.smooth], ids=str)
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, at poles
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # NumPy's, at poles
+    pytest.mark.filterwarnings("ignore:.*degrees of freedom"),  # torch.var of a single element
+]
 
 
 def assert_equal(ours: np.ndarray, theirs: torch.Tensor) -> None:
@@ -107,6 +112,41 @@ def test_float32_in_gives_float32_out_and_float32_gradients(case: Case) -> None:
         y.backward(seeds(y.shape))
         for x in xs:
             assert x.grad is None or x.grad.dtype == np.float32
+
+
+def calls_of(case: Case) -> list[tuple[list[Any], dict[str, Any], Any]]:
+    """The arrays and parameters that the case's primitive is called with, and what it gives."""
+    op = ops.PRIMITIVES[case.op]
+    kernel, calls = op.kernel, []
+
+    def recording(*arguments: Any, **parameters: Any) -> Any:
+        y = kernel(*arguments, **parameters)
+        calls.append((list(arguments), parameters, y))
+        return y
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(op, "kernel", recording)
+        case.ours(*our_tensors(case.inputs))
+    assert calls
+    return calls
+
+
+@every_case
+def test_the_inferred_shape_and_dtype_are_those_of_the_value(case: Case) -> None:
+    for arguments, parameters, y in calls_of(case):
+        inferred = ops.PRIMITIVES[case.op].infer(arguments, parameters)
+        assert inferred == (np.shape(y), np.asarray(y).dtype)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if ops.PRIMITIVES[c.op].expand], ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_operation_written_with_smaller_ones_has_the_same_value(case: Case, dtype) -> None:
+    for arguments, parameters, _ in calls_of(case):
+        op = ops.PRIMITIVES[case.op]
+        arrays = [x.astype(dtype) if isinstance(x, np.ndarray) else x for x in arguments]
+        y, expanded = op.kernel(*arrays, **parameters), op.expand(*arrays, **parameters)
+        assert (expanded.dtype, expanded.shape) == (y.dtype, y.shape)
+        np.testing.assert_array_equal(expanded, y)
 
 
 @pytest.mark.parametrize(
