@@ -105,7 +105,9 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float64) -> Any:
 
     Source: jax.nn.one_hot.
     """
-    return table.astype(table.equal(expand_dims(labels, -1), np.arange(classes)), dtype=dtype)
+    return table.astype(
+        table.equal(expand_dims(labels, -1), np.arange(classes)), dtype=np.dtype(dtype)
+    )
 
 
 def einsum(subscripts: str, *operands: Any) -> Any:

@@ -14,6 +14,7 @@ from parity import normal
 
 import dlcourse as dl
 from dlcourse import Tensor, ops
+from dlcourse.graphs import trace
 
 
 def test_every_operation_and_function_is_exported_under_its_name() -> None:
@@ -141,6 +142,20 @@ def test_an_infinite_gradient_does_not_leak_into_elements_that_were_clipped() ->
     x = Tensor([-1.0, 0.5], requires_grad=True)
     dl.clip(x, 0, 1).backward([np.inf, 1.0])
     np.testing.assert_array_equal(x.grad.data, [0.0, 1.0])
+
+
+def test_labels_may_be_an_input_of_a_static_graph() -> None:
+    def losses(logits, labels):
+        scores = dl.log_softmax(logits, axis=1)
+        looked_up = -dl.take_along_axis(scores, dl.expand_dims(labels, 1), axis=1).mean()
+        masked = -(scores * dl.one_hot(labels, 4)).sum(axis=1).mean()
+        return looked_up, masked
+
+    graph = trace(losses, normal((3, 4)), np.zeros(3, int))
+    for seed, labels in enumerate([np.array([0, 1, 2]), np.array([3, 3, 0])]):
+        logits = normal((3, 4), seed)
+        expected = torch.nn.functional.cross_entropy(torch.tensor(logits), torch.tensor(labels))
+        np.testing.assert_allclose(graph.run(logits, labels), [expected.item()] * 2, rtol=1e-12)
 
 
 def test_lookup_along_an_axis_takes_indices_that_are_tensors() -> None:

@@ -10,7 +10,7 @@ import torch
 from parity import CASES, Case, normal, our_tensors, their_tensors
 
 import dlcourse as dl
-from dlcourse import Tensor, gradcheck, ops
+from dlcourse import Tensor, gradcheck, graphs, ops
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_smooth_case = pytest.mark.parametrize("case", [c for c in CASES if c.smooth], ids=str)
@@ -112,6 +112,25 @@ def test_float32_in_gives_float32_out_and_float32_gradients(case: Case) -> None:
         y.backward(seeds(y.shape))
         for x in xs:
             assert x.grad is None or x.grad.dtype == np.float32
+
+
+@every_case
+def test_a_static_graph_has_the_value_and_gradients_of_the_dynamic_one(case: Case) -> None:
+    xs = our_tensors(case.inputs)
+    y = case.ours(*xs)
+    np.testing.assert_array_equal(
+        graphs.trace(case.ours, *case.inputs).run(*case.inputs)[0], y.data
+    )
+    if not y.requires_grad:
+        return
+    g = seeds(y.shape)
+    y.backward(g)
+    graph = graphs.gradient(
+        graphs.trace(lambda *values: (case.ours(*values) * g).sum(), *case.inputs)
+    )
+    dynamic = [x for x in xs if x.requires_grad]
+    for x, static in zip(dynamic, graph.run(*case.inputs)[1:], strict=True):
+        np.testing.assert_allclose(static, zeros_for_none(x), rtol=1e-12)
 
 
 def calls_of(case: Case) -> list[tuple[list[Any], dict[str, Any], Any]]:
