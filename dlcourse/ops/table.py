@@ -485,6 +485,15 @@ sort = primitive("sort", kernels.sort, "the elements in ascending order along ax
 argsort: Primitive = primitive("argsort", kernels.argsort,
     "the indices that sort a along axis; equal elements keep their order", a=None)
 
+# Losses
+log_cosh = elementwise("log_cosh", kernels.log_cosh, "log(cosh(a)), without overflow",
+    a=lambda g, y, a: g * tanh(a))
+binary_cross_entropy: Primitive = elementwise(
+    "binary_cross_entropy", kernels.binary_cross_entropy,
+    "-(t * log(p) + (1 - t) * log(1 - p)), each logarithm at least -100",
+    p=lambda g, y, p, t: g * (p - t) / maximum(p * (1 - p), 1e-12),
+    t=lambda g, y, p, t: g * (binary_cross_entropy(p, 1) - binary_cross_entropy(p, 0)))
+
 # Linear algebra
 matmul: Primitive = primitive("matmul", kernels.matmul,
     "a @ b, vectors and batches as in np.matmul",
@@ -544,15 +553,6 @@ scatter_add_along_axis: Primitive = primitive(
     "zeros of the given shape with a added at indices of each line along axis; repeats add up",
     a=lambda g, y, a, indices, shape, axis=-1: take_along_axis(g, indices, axis=axis),
     indices=None)
-
-# Losses
-log_cosh = elementwise("log_cosh", kernels.log_cosh, "log(cosh(a)), without overflow",
-    a=lambda g, y, a: g * tanh(a))
-binary_cross_entropy: Primitive = elementwise(
-    "binary_cross_entropy", kernels.binary_cross_entropy,
-    "-(t * log(p) + (1 - t) * log(1 - p)), each logarithm at least -100",
-    p=lambda g, y, p, t: g * (p - t) / maximum(p * (1 - p), 1e-12),
-    t=lambda g, y, p, t: g * (binary_cross_entropy(p, 1) - binary_cross_entropy(p, 0)))
 
 # dtype
 astype = primitive("astype", kernels.astype, "a in another dtype",
