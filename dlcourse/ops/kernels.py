@@ -199,6 +199,23 @@ def log_softmax(a: Array, axis: int = -1) -> Array:
     return y
 
 
+# --- Losses --------------------------------------------------------------------------------------
+
+
+def log_cosh(a: Array) -> Any:
+    # Near 0, cosh(a) - 1 = 2 * sinh(a / 2) ** 2 keeps the digits; far away, cosh overflows.
+    size = np.abs(a)
+    near = np.log1p(2 * np.square(np.sinh(np.minimum(size, 1) / 2)))
+    far = size + np.log1p(np.exp(-2 * size)) - math.log(2)
+    return np.where(size < 1, near, far)
+
+
+def binary_cross_entropy(p: Array, t: Array) -> Any:
+    with np.errstate(divide="ignore"):  # the logarithm of 0
+        log_p, log_not_p = np.log(p), np.log1p(np.negative(p))
+    return -(t * np.maximum(log_p, -100) + (1 - t) * np.maximum(log_not_p, -100))
+
+
 # --- Linear algebra -----------------------------------------------------------------------------
 
 
