@@ -6,6 +6,7 @@ those of the table, so this module is imported as a whole, never by name.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -175,3 +176,48 @@ def astype(a: Array, dtype: Any) -> Array:
 
 def bitcast(a: Array, dtype: Any) -> Array:
     return a.view(dtype)
+
+
+# --- Networks -----------------------------------------------------------------------------------
+
+
+def embedding(weight: Array, indices: Any) -> Any:
+    _check_rows(indices, len(weight))
+    return weight[indices]
+
+
+def add_rows(a: Array, indices: Any, count: int) -> Array:
+    _check_rows(indices, count)
+    rest = a.shape[np.ndim(indices) :]
+    y = np.zeros((count, *rest), a.dtype)
+    if rest:  # np.add.at is several times faster on elements than on rows
+        width = math.prod(rest)
+        indices = np.multiply(indices, width)[..., np.newaxis] + np.arange(width)
+    np.add.at(y.reshape(y.size), np.ravel(indices), np.ravel(a))
+    return y
+
+
+def _check_rows(indices: Any, count: int) -> None:
+    if np.asarray(indices).dtype.kind not in "iu":
+        raise TypeError(f"expected integers as indices, got dtype {np.asarray(indices).dtype}")
+    if np.size(indices) and not 0 <= np.min(indices) <= np.max(indices) < count:
+        raise IndexError(
+            f"expected indices from 0 to {count - 1}, since there are {count} rows, "
+            f"got indices from {np.min(indices)} to {np.max(indices)}"
+        )
+
+
+def dropout_mask(a: Array, rate: float, generator: np.random.Generator) -> Array:
+    if not 0 <= rate < 1:
+        raise ValueError(f"expected 0 <= rate < 1, got rate={rate!r}")
+    if a.dtype.kind != "f":
+        raise TypeError(f"expected floating point numbers, got dtype {a.dtype}")
+    kept = generator.random(a.shape) >= rate
+    mask: Array = np.multiply(kept, 1 / (1 - rate), dtype=a.dtype)
+    return mask
+
+
+def standardize(a: Array, axis: Axis = -1, eps: float = 1e-5) -> Array:
+    centred = a - mean(a, axis, keepdims=True)
+    y: Array = centred / np.sqrt(mean(np.square(centred), axis, keepdims=True) + eps)
+    return y

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.ops import kernels
+from dlcourse.ops import convolution, kernels
 from dlcourse.ops.primitive import Axis, Primitive, elementwise, primitive
 
 # --- Shapes -----------------------------------------------------------------------------------
@@ -180,6 +180,12 @@ def _inverse_permutation(axes: Sequence[int] | None) -> tuple[int, ...] | None:
     return tuple(order)
 
 
+def _standardize_a(g: Any, y: Any, a: Any, axis: Axis = -1, eps: float = 1e-5) -> Any:
+    over = {"axis": axis, "keepdims": True}
+    deviation = sqrt(mean(square(a - mean(a, **over)), **over) + eps)
+    return (g - mean(g, **over) - y * mean(g * y, **over)) / deviation
+
+
 # --- The table --------------------------------------------------------------------------------
 # fmt: off
 # Arithmetic
@@ -306,4 +312,42 @@ bitcast: Primitive = primitive("bitcast", kernels.bitcast,
     a=None)
 astype = primitive("astype", kernels.astype, "a in another dtype",
     a=lambda g, y, a, dtype: g)
+
+# Networks; `how` stands for the parameters of a window: stride, padding, and what else there is
+conv: Primitive = primitive("conv", convolution.conv,
+    "convolution of x (N, C, ...) with weight (O, C / groups, ...), the kernel not flipped",
+    x=lambda g, y, x, weight, **how: conv_input(g, weight, shape=x.shape, **how),
+    weight=lambda g, y, x, weight, **how: conv_weight(x, g, shape=weight.shape, **how))
+conv_input: Primitive = primitive("conv_input", convolution.conv_input,
+    "the transpose of conv: what the gradient a at its result gives at its input of that shape",
+    a=lambda g, y, a, weight, shape, **how: conv(g, weight, **how),
+    weight=lambda g, y, a, weight, shape, **how: conv_weight(g, a, shape=weight.shape, **how))
+conv_weight: Primitive = primitive("conv_weight", convolution.conv_weight,
+    "what the gradient a at the result of conv gives at its weight of that shape",
+    x=lambda g, y, x, a, shape, **how: conv_input(a, g, shape=x.shape, **how),
+    a=lambda g, y, x, a, shape, **how: conv(x, g, **how))
+max_pool = primitive("max_pool", convolution.max_pool,
+    "the largest element in each window; the first of those that tie receives the gradient",
+    a=lambda g, y, a, **how: reshape(
+        add_rows(g, max_pool_indices(a, **how), count=math.prod(a.shape)), shape=a.shape))
+max_pool_indices: Primitive = primitive("max_pool_indices", convolution.max_pool_indices,
+    "where, in a.reshape(-1), max_pool finds the element of each window", a=None)
+sum_pool: Primitive = primitive("sum_pool", convolution.sum_pool, "the sum over each window",
+    a=lambda g, y, a, **how: sum_pool_input(g, shape=a.shape, **how))
+sum_pool_input: Primitive = primitive("sum_pool_input", convolution.sum_pool_input,
+    "the transpose of sum_pool: each element of a is added at all places of its window",
+    a=lambda g, y, a, shape, **how: sum_pool(g, **how))
+embedding: Primitive = primitive("embedding", kernels.embedding, "weight[indices], row by row",
+    weight=lambda g, y, weight, indices: add_rows(g, indices, count=weight.shape[0]),
+    indices=None)
+add_rows: Primitive = primitive("add_rows", kernels.add_rows,
+    "count rows of zeros, with the rows of a added at indices; repeated indices add up",
+    a=lambda g, y, a, indices, count: embedding(g, indices),
+    indices=None)
+dropout_mask = primitive("dropout_mask", kernels.dropout_mask,
+    "0 with probability rate, else 1 / (1 - rate), for each element of a; drawn at each run",
+    a=None, pure=False)
+standardize = primitive("standardize", kernels.standardize,
+    "(a - mean) / sqrt(variance + eps), both over axis",
+    a=_standardize_a)
 # fmt: on
