@@ -1,19 +1,13 @@
 """The operations: `table` has one entry for each, `kernels` the values that take more than a line.
 
-The names of the table are the package's: ``ops.exp`` is the primitive ``exp``.
+The names of the table are the package's: ``ops.exp`` is the primitive ``exp``. `functions` and
+`networks` are written with the table's operations.
 """
 
-from dlcourse.ops.networks import avg_pool1d as avg_pool1d
-from dlcourse.ops.networks import avg_pool2d as avg_pool2d
-from dlcourse.ops.networks import batch_norm as batch_norm
-from dlcourse.ops.networks import conv1d as conv1d
-from dlcourse.ops.networks import conv2d as conv2d
-from dlcourse.ops.networks import conv_transpose1d as conv_transpose1d
-from dlcourse.ops.networks import conv_transpose2d as conv_transpose2d
-from dlcourse.ops.networks import dropout as dropout
-from dlcourse.ops.networks import layer_norm as layer_norm
-from dlcourse.ops.networks import max_pool1d as max_pool1d
-from dlcourse.ops.networks import max_pool2d as max_pool2d
+from dlcourse.ops import functions as functions
+from dlcourse.ops import networks as networks
+from dlcourse.ops.functions import *  # noqa: F403
+from dlcourse.ops.networks import *  # noqa: F403
 from dlcourse.ops.primitive import PRIMITIVES as PRIMITIVES
 from dlcourse.ops.primitive import Array as Array
 from dlcourse.ops.primitive import Axis as Axis

@@ -17,6 +17,11 @@ import numpy as np
 from dlcourse.ops import table
 from dlcourse.ops.convolution import EachAxis, Padding, each_axis
 
+__all__ = [
+    "avg_pool1d", "avg_pool2d", "batch_norm", "conv1d", "conv2d", "conv_transpose1d",
+    "conv_transpose2d", "dropout", "layer_norm", "max_pool1d", "max_pool2d",
+]  # fmt: skip
+
 
 def conv1d(
     x: Any,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from parity import normal
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
-from dlcourse import Tensor, ops
+from dlcourse import Tensor, graphs, ops
 
 some = settings(max_examples=80, deadline=None, derandomize=True)
 
@@ -117,12 +117,10 @@ def test_a_convolution_of_one_pixel_is_a_matrix_product() -> None:
     ],
     ids=str,
 )
-def test_the_inferred_shape_and_dtype_are_those_of_the_value(op, arguments, parameters) -> None:
-    for argument in arguments:
-        argument.setflags(write=False)
+def test_a_kernel_may_be_given_arrays_whose_elements_share_one_place(
+    op, arguments, parameters
+) -> None:
     y = op(*arguments, **parameters)
-    assert op.infer(arguments, parameters) == (y.shape, y.dtype)
-    # The same on arrays in which all elements lie at one address.
     flat = [np.broadcast_to(a.ravel()[0], a.shape) for a in arguments]
     np.testing.assert_array_equal(op(*flat, **parameters), y)
 
@@ -334,6 +332,18 @@ def test_the_gradient_of_dropout_is_the_mask_and_each_call_draws_another() -> No
     np.testing.assert_array_equal(a.grad.data, first.data)
 
 
+def test_a_static_graph_draws_another_mask_in_each_run() -> None:
+    def draws(generator: np.random.Generator) -> graphs.Graph:
+        return graphs.trace(lambda a: ops.dropout(a, 0.5, generator), np.ones(100))
+
+    graph = draws(np.random.default_rng(3))
+    runs = [graph.run(np.ones(100))[0] for _ in range(2)]
+    generator = np.random.default_rng(3)
+    for run in runs:
+        np.testing.assert_array_equal(run, ops.dropout(np.ones(100), 0.5, generator))
+    assert (runs[0] != runs[1]).any()
+
+
 def test_inferring_the_shape_of_a_mask_draws_nothing() -> None:
     generator = np.random.default_rng(0)
     before = generator.bit_generator.state
@@ -343,6 +353,25 @@ def test_inferring_the_shape_of_a_mask_draws_nothing() -> None:
     assert inferred == ((2, 3), np.float32)
     assert generator.bit_generator.state == before
     assert not ops.dropout_mask.pure
+
+
+@pytest.mark.parametrize("shape", [(4, 2), (1, 2, 3), (2, 3, 2, 3)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_batch_norm_with_given_statistics_is_pytorchs_for_inference(shape, dtype) -> None:
+    arrays = [normal(s, i).astype(dtype) for i, s in enumerate([shape, *[shape[1:2]] * 3])]
+    variance = arrays[3] ** 2 + dtype(0.1)
+    xs = [Tensor(array, requires_grad=True) for array in arrays[:3]]
+    ts = [torch.tensor(array, requires_grad=True) for array in arrays[:3]]
+    y = ops.batch_norm(*xs, mean=arrays[3], variance=variance, eps=1e-3)
+    z = F.batch_norm(ts[0], *map(torch.tensor, (arrays[3], variance)), *ts[1:], eps=1e-3)
+    y.sum().backward()
+    z.sum().backward()
+    assert y.dtype == dtype
+    rtol = 1e-12 if dtype == np.float64 else 1e-4
+    np.testing.assert_allclose(y.data, z.numpy(force=True), rtol=rtol, atol=rtol)
+    for x, t in zip(xs, ts, strict=True):
+        assert x.grad.dtype == dtype
+        np.testing.assert_allclose(x.grad.data, t.grad.numpy(), rtol=rtol, atol=rtol)
 
 
 def test_standardising_survives_a_mean_far_larger_than_the_deviation() -> None:
