@@ -3,9 +3,11 @@
 from dlcourse.graphs.drawing import draw, draw_change
 from dlcourse.graphs.gradient import gradient, gradients_of
 from dlcourse.graphs.graph import Graph
+from dlcourse.graphs.serialising import from_json, to_json
 from dlcourse.graphs.symbol import Symbol, placeholder
 from dlcourse.graphs.tracing import trace
 
 __all__ = [
-    "Graph", "Symbol", "draw", "draw_change", "gradient", "gradients_of", "placeholder", "trace",
+    "Graph", "Symbol", "draw", "draw_change", "from_json", "gradient", "gradients_of",
+    "placeholder", "to_json", "trace",
 ]  # fmt: skip
