@@ -227,6 +227,9 @@ def changed(path: str, value: Any) -> str:
     return json.dumps(data)
 
 
+DEEP = changed("graph/nodes/3/parameters/index", 888777)
+
+
 def test_the_text_that_is_changed_below_is_valid() -> None:
     assert [node.op.name for node in from_json(json.dumps(VALID)).nodes] == [
         "add", "sum", "multiply", "getitem",
@@ -289,7 +292,8 @@ def test_a_wrong_entry_is_named_with_its_place(path: str, value: Any, message: s
         ('{"format": 1, "format": 2}', "the keys of an object must differ"),
         ("[" * 100_000, "nested too deeply"),
         (changed("graph/nodes/2/operands/1", 0.5).replace("0.5", "1e999"), "a float that is fin"),
-        (changed("graph/nodes/3/parameters/index", 8).replace("8", "[" * 400 + "]" * 400), "getitem"),
+        (DEEP.replace("888777", "[" * 400 + "]" * 400), "getitem"),
+        (DEEP.replace("888777", '{"tuple": [' * 450 + "]}" * 450), "getitem|nested too deeply"),
     ],
 )  # fmt: skip
 def test_a_text_that_is_no_such_json_is_refused(text: str, message: str) -> None:
