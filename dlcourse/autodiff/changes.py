@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse.array_methods import ArrayMethods
-from dlcourse.autodiff.node import Node, tick
+from dlcourse.autodiff.node import tick
 from dlcourse.ops import Array, Primitive
 
 _changes: dict[int, tuple[int, str, weakref.ref[Array]]] = {}  # by the id of the owning array
@@ -51,7 +51,7 @@ def check_unchanged(node: Any) -> None:
         RuntimeError: Such a value was changed in place after ``node`` was computed.
     """
     op, inputs = node.op, node.inputs
-    values = [x.data if isinstance(x, Node) else x for x in (node, *inputs)]  # type: ignore[attr-defined]
+    values = [node.data, *node.raw_inputs]
     names = ["its result", *(op.arguments or [f"array {i}" for i in range(len(inputs))])]
     for i, (name, value) in enumerate(zip(names, values, strict=True)):
         if not isinstance(value, np.ndarray):

@@ -53,12 +53,10 @@ def reverse_sweep(
         op, inputs = node.op, node.inputs
         if op is None:
             continue
-        y, arguments = node, inputs
-        if raw:
-            y, arguments = node.data, [x.data if isinstance(x, Node) else x for x in inputs]  # type: ignore[attr-defined]
+        y, arguments = (node.data, node.raw_inputs) if raw else (node, inputs)
         if overwritten:
             check_unchanged(node)
-        for x, rule in zip(inputs, op.rules_for(len(inputs)), strict=True):
+        for x, value, rule in zip(inputs, arguments, op.rules_for(len(inputs)), strict=True):
             if rule is None or not isinstance(x, Node) or not x._requires_grad:
                 continue
             if leading is not None and id(x) not in leading:
@@ -66,10 +64,10 @@ def reverse_sweep(
             part = rule(g, y, *arguments, **node.parameters)
             if mode.anomaly:
                 check_backward(node, g, part)
-            if part.shape != x.shape:
-                part = ops.unbroadcast(part, x.shape)
-            if part.dtype != x.dtype:
-                part = ops.astype(part, x.dtype)
+            if part.shape != value.shape:
+                part = ops.unbroadcast(part, value.shape)
+            if part.dtype != value.dtype:
+                part = ops.astype(part, value.dtype)
             key = id(x)
             if key in gradients:
                 gradients[key] = gradients[key] + part
@@ -78,7 +76,7 @@ def reverse_sweep(
             else:
                 gradients[key] = part
         if not retain:
-            node.inputs = None
+            node.inputs = node.raw_inputs = None
 
 
 def _is_fresh(part: Any, g: Any, y: Any, arguments: list[Any]) -> bool:

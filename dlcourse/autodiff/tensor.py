@@ -40,6 +40,7 @@ class Tensor(Node):
     data: Array
     grad: Tensor | None = None
     hooks: dict[int, Callable[[Any], Any]] | None = None
+    raw_inputs: list[Any] | None = None  # the inputs' arrays, as the operation got them
     _retains_grad: bool = False
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None) -> None:
@@ -322,6 +323,7 @@ class Tensor(Node):
         result = Tensor.wrap(value)
         if is_recorded and mode.recording and result.data.dtype.kind == "f":
             result.op, result.inputs, result.parameters = op, arguments, parameters
+            result.raw_inputs = raw
             result._requires_grad = True
         if mode.anomaly:
             check_forward(result, arguments, op.name)
@@ -391,7 +393,7 @@ def _seed(root: Tensor, gradient: Any) -> Tensor:
                 f"backward() needs a scalar to differentiate, got shape {root.shape}. Reduce it, "
                 "for example with .sum() or .mean(), or pass gradient= of that shape."
             )
-        return Tensor.wrap(np.ones(root.shape, root.dtype))
+        return Tensor.wrap(np.array(1, root.dtype).reshape(root.shape))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     if seed.shape != root.shape:
         raise RuntimeError(

@@ -42,7 +42,7 @@ def trace_structured(
     """As `trace`; also the structure of the result, for `unflatten`."""
     names = _argument_names(function, len(examples))
     leaves, structure = flatten(tuple(examples), names)
-    inputs = [_placeholder_like(leaf, path) for path, leaf in leaves]
+    inputs = [placeholder_like(leaf, path) for path, leaf in leaves]
     with record_symbols() as nodes:
         result = function(*unflatten(structure, inputs))
     outputs, result_structure = flatten(result)
@@ -65,7 +65,7 @@ def outer_symbols(
     return sorted(outer.values(), key=lambda x: x.created)
 
 
-def _placeholder_like(x: Any, name: str) -> Symbol:
+def placeholder_like(x: Any, name: str) -> Symbol:
     if isinstance(x, bool | int | float):
         x = np.asarray(x)
     if not (hasattr(x, "shape") and hasattr(x, "dtype")):

@@ -14,7 +14,7 @@ Names and arguments are those of torch.optim. Where Keras computes something els
 
 from dlcourse.optimizers.adam import Adam, Adamax, AdamW, NAdam
 from dlcourse.optimizers.adaptive import Adadelta, Adagrad, RMSprop
-from dlcourse.optimizers.base import Optimizer
+from dlcourse.optimizers.base import ElementwiseOptimizer, Optimizer
 from dlcourse.optimizers.clipping import (
     clip_by_norm,
     clip_by_value,
@@ -45,6 +45,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "CosineAnnealingLR",
+    "ElementwiseOptimizer",
     "ExponentialLR",
     "LinearLR",
     "Lion",
