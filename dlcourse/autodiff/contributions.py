@@ -25,6 +25,7 @@ def contributions(node: Tensor, g: Any) -> dict[int, Any]:
     operands = [_leaf(x) if isinstance(x, Tensor) else x for x in node.inputs or ()]
     alone = Tensor.wrap(node.data)
     alone.op, alone.inputs, alone.parameters = node.op, tuple(operands), node.parameters
+    alone.raw_inputs = node.raw_inputs
     sent = {id(x): part for x, part in reverse_sweep(alone, g, raw=True)}
     return {i: sent[id(x)] for i, x in enumerate(operands) if id(x) in sent}
 

@@ -202,7 +202,7 @@ class _Writer:
         assert node.op is not None
         if node.op is ops.matmul and all(x.ndim in (1, 2) for x in node.inputs or ()):
             return self._function_name("dot", np.dot)
-        # Without an axis the table's kernels reduce over all of them, NumPy's ufuncs over the first.
+        # Without an axis the table's kernels reduce over all, NumPy's ufuncs over the first.
         direct = DIRECT.get(node.op.name) if "axis" in node.parameters else None
         return self._function_name(node.op.name, direct or node.op.kernel)
 
