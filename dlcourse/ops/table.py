@@ -521,6 +521,15 @@ sort = primitive("sort", kernels.sort, "the elements in ascending order along ax
 argsort: Primitive = primitive("argsort", kernels.argsort,
     "the indices that sort a along axis; equal elements keep their order", a=None)
 
+# Losses
+log_cosh = elementwise("log_cosh", kernels.log_cosh, "log(cosh(a)), without overflow",
+    a=lambda g, y, a: g * tanh(a))
+binary_cross_entropy: Primitive = elementwise(
+    "binary_cross_entropy", kernels.binary_cross_entropy,
+    "-(t * log(p) + (1 - t) * log(1 - p)), each logarithm at least -100",
+    p=lambda g, y, p, t: g * (p - t) / maximum(p * (1 - p), 1e-12),
+    t=lambda g, y, p, t: g * (binary_cross_entropy(p, 1) - binary_cross_entropy(p, 0)))
+
 # Linear algebra
 matmul: Primitive = primitive("matmul", kernels.matmul,
     "a @ b, vectors and batches as in np.matmul",
