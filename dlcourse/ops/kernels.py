@@ -100,7 +100,11 @@ def _can_be_masked(a: Any, mask: Any) -> bool:
     return isinstance(a, np.ndarray) and a.dtype.char in INTEGER_OF and mask.dtype.kind == "b"
 
 
-INTEGER_OF = {"e": np.dtype("i2"), "f": np.dtype("i4"), "d": np.dtype("i8")}
+INTEGER_OF: dict[str, np.dtype[Any]] = {
+    "e": np.dtype("i2"),
+    "f": np.dtype("i4"),
+    "d": np.dtype("i8"),
+}
 
 
 def _masked(a: Array, mask: Array, out: Array | None) -> Array:
