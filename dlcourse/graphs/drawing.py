@@ -15,6 +15,7 @@ from dlcourse.drawing import Direction, Edge, GraphDrawing, Group, Node
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.matching import match
 from dlcourse.graphs.printing import names_of, parameter_text
+from dlcourse.graphs.result_types import has_several_results, result_types, types_text
 from dlcourse.graphs.symbol import Symbol, type_text
 
 # A longer list of parameters would make a node wider than a phone.
@@ -83,7 +84,7 @@ def _add(drawing: GraphDrawing, graph: Graph, marks: Mapping[int, str]) -> Group
         lines = (names[id(x)], type_text(x))
         place[id(x)] = add(Node("input", lines, is_output=id(x) in outputs))
     for node in graph.nodes:
-        lines = (_operation_text(node), f"{names[id(node)]}: {type_text(node)}")
+        lines = (_operation_text(node), f"{names[id(node)]}: {_result_text(node)}")
         mark = marks.get(id(node))
         here = add(Node("operation", lines, is_output=id(node) in outputs, mark=mark))
         place[id(node)] = here
@@ -107,6 +108,12 @@ def _add(drawing: GraphDrawing, graph: Graph, marks: Mapping[int, str]) -> Group
         if id(x) not in place:
             place[id(x)] = add_constant(x)
     return Group(graph.name, own, frames)
+
+
+def _result_text(node: Symbol) -> str:
+    if node.op is None or not has_several_results(node.op):
+        return type_text(node)
+    return types_text(result_types(node.op, node.inputs or (), node.parameters))
 
 
 def _constant_text(x: Any) -> str:

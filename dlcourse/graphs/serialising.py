@@ -4,17 +4,18 @@
     GRAPH    {"name": str, "inputs": [INPUT], "constants": [ARRAY or SCALAR], "nodes": [NODE],
               "outputs": [OPERAND]}
     INPUT    {"name": str or null, "dtype": str, "shape": [int]}
-    NODE     {"op": str, "operands": [OPERAND], "parameters": {str: VALUE}, "dtype": ..., "shape": ...}
+    NODE     {"op": str, "operands": [OPERAND], "parameters": {str: VALUE}, "types": [TYPE]}
+    TYPE     {"dtype": str, "shape": [int]}, one for each result
     OPERAND  {"ref": n}, the n-th of the inputs followed by the nodes; {"constant": n}; or a number
     VALUE    null, true, an integer, a finite float, a string or a list stand for themselves;
-             {"float": "inf" | "-inf" | "nan"}, {"tuple": [VALUE]}, {"slice": [VALUE, VALUE, VALUE]},
+             {"float": "inf" | "-inf" | "nan"}, {"tuple": [VALUE]}, {"slice": [3 VALUEs]},
              {"ellipsis": true}, {"dtype": str}, {"graph": GRAPH},
              {"array": BITS} or {"scalar": BITS} of NumPy
     BITS     {"dtype": str, "shape": [int], "data": base64 of the little-endian bytes in C order}
 
-Reading evaluates nothing and believes nothing: each type is inferred again and compared. Its time and
-memory are those of tracing a function that makes such a graph.
-"""  # noqa: E501 (the grammar)
+Reading evaluates nothing and believes nothing: each type is inferred again and compared. Its time
+and memory are those of tracing a function that makes such a graph.
+"""
 
 from __future__ import annotations
 
@@ -29,9 +30,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from dlcourse.graphs import control
 from dlcourse.graphs.fusion import fused
 from dlcourse.graphs.graph import Graph
-from dlcourse.graphs.symbol import Symbol, type_text
+from dlcourse.graphs.result_types import has_several_results, result_types, types_text
+from dlcourse.graphs.symbol import Symbol
 from dlcourse.ops import PRIMITIVES, Array, Primitive
 
 FORMAT, VERSION = "dlcourse.graph", 1
@@ -40,7 +43,10 @@ DTYPES = tuple(
     for name in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
                  "float16", "float32", "float64")
 )  # fmt: skip
-GRAPH_OPERATIONS: Mapping[str, Primitive] = {fused.name: fused}
+# The operations that only graphs have.
+GRAPH_OPERATIONS: Mapping[str, Primitive] = {
+    op.name: op for op in (fused, control.item, control._cond, control._while, control._scan)
+}
 # A larger value in a file is taken for a mistake (or an attack): this many float32 take 4 GiB.
 LARGEST = 1 << 30
 
@@ -91,7 +97,7 @@ def _graph_data(graph: Graph) -> Json:
                     key: _value_data(value, f"{where}: parameter {key}")
                     for key, value in node.parameters.items()
                 },
-                **_type_data(node, where),
+                "types": [_type_data(x, where) for x in _results(node)],
             }
         )
         position[id(node)] = len(position)
@@ -104,6 +110,12 @@ def _graph_data(graph: Graph) -> Json:
         "nodes": nodes,
         "outputs": outputs,
     }
+
+
+def _results(node: Symbol) -> list[Symbol]:
+    if node.op is None or not has_several_results(node.op):
+        return [node]
+    return result_types(node.op, node.inputs or (), node.parameters)
 
 
 def _type_data(x: Any, where: str) -> dict[str, Json]:
@@ -195,8 +207,8 @@ def _read_graph(data: Json, where: str) -> Graph:
 
 
 def _read_node(data: Json, values: Sequence[Symbol], arrays: Sequence[Any], where: str) -> Symbol:
-    name, operand_data, parameter_data, dtype_data, shape_data = _fields(
-        data, where, "op", "operands", "parameters", "dtype", "shape"
+    name, operand_data, parameter_data, type_data = _fields(
+        data, where, "op", "operands", "parameters", "types"
     )
     op = _operations().get(name) if type(name) is str else None
     if op is None:
@@ -218,35 +230,23 @@ def _read_node(data: Json, values: Sequence[Symbol], arrays: Sequence[Any], wher
     parameters = {
         key: _read_value(item, f"{where}.parameters.{key}") for key, item in parameter_data.items()
     }
-    shape, dtype = _read_type(dtype_data, shape_data, where)
-    node = Symbol(shape, dtype, op=op, inputs=operands, parameters=parameters)
-    inferred = _inferred_type(op, operands, parameters, where)
-    if inferred != (shape, dtype):
-        raise ValueError(
-            f"{where}: {op.name} of these operands is {type_text(Symbol(*inferred))}, "
-            f"got {type_text(node)}"
-        )
-    return node
-
-
-def _inferred_type(
-    op: Primitive, operands: tuple[Any, ...], parameters: Mapping[str, Any], where: str
-) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    declared = []
+    for i, item in enumerate(_items(type_data, f"{where}.types")):
+        dtype, shape = _fields(item, f"{where}.types[{i}]", "dtype", "shape")
+        declared.append(Symbol(*_read_type(dtype, shape, f"{where}.types[{i}]")))
     try:
-        if op is fused:
-            return _type_of_fused(operands, parameters["body"])
-        return op.infer(operands, parameters)
+        inferred = result_types(op, operands, parameters)
     except (Exception, MemoryError) as error:  # a kernel that gets nonsense may raise anything
         raise ValueError(f"{where}: {op.name} does not take this: {error}") from error
-
-
-def _type_of_fused(operands: tuple[Any, ...], body: Graph) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    body.check(operands)
-    if not all(node.op is not None and node.op.elementwise for node in body.nodes):
-        raise ValueError("the body must have elementwise operations alone")
-    if len(body.outputs) != 1 or not body.nodes or body.outputs[0] is not body.nodes[-1]:
-        raise ValueError("the body must have one output, its last operation")
-    return body.nodes[-1].shape, body.nodes[-1].dtype
+    if types_text(inferred) != types_text(declared):
+        raise ValueError(
+            f"{where}: {op.name} of these operands is {types_text(inferred)}, "
+            f"got {types_text(declared)}"
+        )
+    if has_several_results(op):
+        return control.Bundle(inferred, op=op, inputs=operands, parameters=parameters)
+    (y,) = inferred
+    return Symbol(y.shape, y.dtype, op=op, inputs=operands, parameters=parameters)
 
 
 def _read_operand(

@@ -12,7 +12,7 @@ import pytest
 import dlcourse as dl
 from dlcourse import ops
 from dlcourse.drawing import GraphDrawing, Group
-from dlcourse.graphs import Graph, Symbol, draw, draw_change, placeholder, trace
+from dlcourse.graphs import Graph, Symbol, cond, draw, draw_change, placeholder, trace
 from dlcourse.graphs.fusion import fuse_elementwise
 from dlcourse.graphs.passes import (
     eliminate_common_subexpressions,
@@ -130,6 +130,18 @@ def test_a_subgraph_is_drawn_in_a_frame_of_its_own() -> None:
         "x0 | f32[100,10]", "multiply | v1: f32[100,10]", "2", "exp | v2: f32[100,10]",
     }  # fmt: skip
     assert "body of v1" in drawing.svg()
+
+
+def test_control_flow_shows_its_branches_and_the_types_of_its_results() -> None:
+    def function(x: Any) -> Any:
+        y, n = cond(x.sum() > 0, lambda x: (x * 2, 1), lambda x: (-x, 0), x)
+        return y + n
+
+    drawing = draw(trace(function, X))
+    (frame,) = drawing.groups
+    assert [inner.title for inner in frame.groups] == ["true of v3", "false of v3"]
+    assert texts(drawing)[frame.nodes[0]] == "cond | v3: (f32[100,10], i64[])"
+    assert "item i=1 | v5: i64[]" in texts(drawing)
 
 
 @pytest.mark.parametrize("make", [draw, lambda g: draw_change(g, optimise(g))])
