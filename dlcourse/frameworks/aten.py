@@ -41,13 +41,14 @@ def _addmm(c: Any, a: Any, b: Any, *, beta: float = 1, alpha: float = 1) -> Any:
 def _norm(
     a: Any, order: float | None = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None
 ) -> Any:
-    axis = _axis(dim)
-    if order in (None, 2):
+    a, axis = _cast(a, dtype), _axis(dim)
+    if order is None or order == 2:
         return ops.norm(a, axis=axis, keepdims=keepdim)
-    return {
-        1: lambda: ops.sum(ops.abs(a), axis=axis, keepdims=keepdim),
-        np.inf: lambda: ops.max(ops.abs(a), axis=axis, keepdims=keepdim),
-    }.get(order, lambda: ops.sum(ops.abs(a) ** order, axis, keepdim) ** (1 / order))()
+    if order <= 0:
+        raise ValueError(f"norms of dlcourse have an order above 0, got {order}")
+    if order == np.inf:
+        return ops.max(ops.abs(a), axis=axis, keepdims=keepdim)
+    return ops.sum(ops.abs(a) ** order, axis=axis, keepdims=keepdim) ** (1 / order)
 
 
 def _moment(op: Callable[..., Any]) -> Callable[..., Any]:
@@ -246,7 +247,7 @@ TABLE: dict[str, Callable[..., Any]] = {
         "_adaptive_avg_pool2d": layers.adaptive_avg_pool2d,
         "dropout": layers.no_dropout,
         "batch_norm": lambda *how: layers.batch_norm(*how[:-1])[0],
-        "native_batch_norm": lambda *how: layers.batch_norm(*how)[:3],
+        "native_batch_norm": layers.native_batch_norm,
         "_native_batch_norm_legit_functional": layers.batch_norm,
         "_native_batch_norm_legit_no_training": lambda x, w, b, mean, variance, *how:
             layers.batch_norm(x, w, b, mean, variance, False, *how)[:3],
@@ -271,7 +272,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     }),
     **_overloads("Tensor Scalar", {
         "add": _scaled(ops.add), "sub": _scaled(ops.subtract),
-        "rsub": _scaled(lambda a, b: ops.subtract(b, a)),
+        "rsub": lambda a, b, alpha=1: b - (a if alpha == 1 else a * alpha),
         "mul": ops.multiply, "div": ops.divide,
         "eq": ops.equal, "ne": ops.not_equal, "lt": ops.less, "le": ops.less_equal,
         "gt": ops.greater, "ge": ops.greater_equal,

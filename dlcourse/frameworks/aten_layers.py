@@ -222,6 +222,17 @@ def batch_norm(
     return y, mean, scale, running_mean, running_variance
 
 
+def native_batch_norm(
+    x: Any, weight: Any, bias: Any, mean: Any, variance: Any, training: bool, *how: float
+) -> tuple[Any, Any, Any]:
+    if training and mean is not None:
+        raise ValueError(
+            "in training this operation overwrites its running statistics, which a graph of "
+            "make_fx does not show; record the step with BatchNorm(..., track_running_stats=False)"
+        )
+    return batch_norm(x, weight, bias, mean, variance, training, *how)[:3]
+
+
 def batch_norm_backward(
     g: Any,
     x: Any,

@@ -113,7 +113,11 @@ def _operation(node: Any) -> str:
 
 
 def _is_in_place(node: Any) -> bool:
-    return node.op == "call_function" and re.search(r"[a-z]_\.", str(node.target)) is not None
+    name = str(node.target)
+    if name == "aten.batch_norm.default":
+        _, _, _, running_mean, _, training, *_ = node.args
+        return bool(training) and running_mean is not None
+    return node.op == "call_function" and re.search(r"[a-z]_\.", name) is not None
 
 
 def _outputs(graph: Any, names: Mapping[str, str]) -> tuple[Any, ...]:

@@ -46,7 +46,9 @@ def read_concrete_function(function: Any, table: Table) -> Program:
             given.append(_value(tensor.op.name, tensor))
             bound[tensor.name] = Ref(tensor.op.name)
         elif tensor.dtype == "resource":
-            variable = next(v for v in function.variables if v.handle is external)
+            variable = next((v for v in function.variables if v.handle is external), None)
+            if variable is None:
+                raise ValueError(f"{tensor.name}: expected variables only, got another resource")
             name = names[id(variable)]
             stored[name] = np.array(variable.numpy())
             given.append(Value(name, stored[name].shape, stored[name].dtype))

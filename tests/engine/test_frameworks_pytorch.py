@@ -134,7 +134,9 @@ def test_models_give_the_numbers_of_pytorch(
 # What a graph holds besides layers: each line is one function of random arrays a (3, 4), b (3, 4)
 # and of integers n (3,) from 0 to 3.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "arithmetic": lambda a, b, n: (a + b * 2 - 3 / a.abs(), torch.add(a, b, alpha=2), 1 - a),
+    "arithmetic": lambda a, b, n: (
+        a + b * 2 - 3 / a.abs(), torch.add(a, b, alpha=2), torch.rsub(a, b, alpha=2), 1 - a,
+    ),
     "powers": lambda a, b, n: (a**2, a.abs() ** b, 2**a, a.square(), (a * a).rsqrt()),
     "functions": lambda a, b, n: (
         a.exp(), a.abs().log(), a.sin(), a.cos(), a.tanh(), a.sigmoid(), a.relu(), -a, a.sign(),
@@ -396,6 +398,34 @@ def test_running_statistics_of_a_model_in_training_are_updates() -> None:
     ours = imported.run(x)
     theirs = model(x)  # also updates the model's buffers
     assert_same(ours, (theirs, *(model.state_dict()[name] for name in imported.updates)))
+
+
+def test_running_statistics_of_a_batch_norm_without_a_module_are_updates() -> None:
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(3))
+            self.register_buffer("variance", torch.ones(3), persistent=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.batch_norm(x, self.mean, self.variance, training=True)
+
+    model, x = Model(), normal(5, 3)
+    imported = from_torch(export(model, x))
+    assert imported.updates == ("mean", "variance")
+    ours = imported.run(x)
+    assert_same(ours, (model(x), model.mean, model.variance))
+
+
+def test_running_statistics_that_the_recorded_graph_hides_are_an_error() -> None:
+    model, x = seeded(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))).train(), normal(5, 3)
+    buffers = {name: b.clone() for name, b in model.named_buffers()}
+
+    def forward(buffers: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+        return torch.func.functional_call(model, buffers, (x,))
+
+    with torch.no_grad(), pytest.raises(ValueError, match="track_running_stats=False"):
+        from_torch(make_fx(forward)(buffers, x))
 
 
 # --- Names, parameters, errors ----------------------------------------------------------------
