@@ -41,6 +41,7 @@ def reverse_sweep(
     leading = None if towards is None else _leading_to(towards, graph)
     oldest = next((x.created for x in graph if x.op is not None), 0)
     overwritten = oldest < latest_change() and hasattr(root, "data")
+    anomaly = mode.anomaly
     gradients: dict[int, Any] = {id(root): seed}
     while graph:
         node: Any = graph.pop()
@@ -56,13 +57,14 @@ def reverse_sweep(
         y, arguments = (node.data, node.raw_inputs) if raw else (node, inputs)
         if overwritten:
             check_unchanged(node)
-        for x, value, rule in zip(inputs, arguments, op.rules_for(len(inputs)), strict=True):
+        rules = op.rules if op.each is None else op.rules_for(len(inputs))
+        for x, value, rule in zip(inputs, arguments, rules, strict=True):
             if rule is None or not isinstance(x, Node) or not x._requires_grad:
                 continue
             if leading is not None and id(x) not in leading:
                 continue
             part = rule(g, y, *arguments, **node.parameters)
-            if mode.anomaly:
+            if anomaly:
                 check_backward(node, g, part)
             if part.shape != value.shape:
                 part = ops.unbroadcast(part, value.shape)
