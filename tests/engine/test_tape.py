@@ -212,9 +212,8 @@ def stopped_for_a_while(lib):
 
 def an_outer_tape_records_while_the_inner_is_stopped(lib):
     x = lib.variable(3.0)
-    with lib.GradientTape() as outer, lib.GradientTape() as inner:
-        with inner.stop_recording():
-            y = x * x
+    with lib.GradientTape() as outer, lib.GradientTape() as inner, inner.stop_recording():
+        y = x * x
     return [outer.gradient(y, x), inner.gradient(y, x)]
 
 
