@@ -72,4 +72,5 @@ def _expectation(op: Primitive, arguments: Sequence[Any], message: str) -> list[
                 "Expect: shapes that broadcast: from the right, equal lengths or length 1",
                 f"Actual: {' and '.join(map(str, shapes))}",
             ]
-    return [f"NumPy says: {message}"]
+    # A kernel's own sentence says what it expected; all others are NumPy's.
+    return [message if message.startswith("expected") else f"NumPy says: {message}"]

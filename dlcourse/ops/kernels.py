@@ -6,6 +6,9 @@ those of the table, so this module is imported as a whole, never by name.
 
 from __future__ import annotations
 
+import builtins
+import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +24,60 @@ def sigmoid(a: Array) -> Array:
     decay = np.exp(-np.abs(a))
     y: Array = np.maximum(decay, np.greater_equal(a, 0)) / (1 + decay)
     return y
+
+
+def rsqrt(a: Array, out: Array | None = None) -> Any:
+    return np.reciprocal(np.sqrt(a, out=out), out=out)
+
+
+def softplus(a: Array) -> Any:
+    # exp of a non-positive number cannot overflow, and log1p keeps the digits of a small one.
+    return np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a)))
+
+
+def erf(a: Array) -> Array:
+    return _of_each_element(math.erf, a)
+
+
+def erfc(a: Array) -> Array:
+    return _of_each_element(math.erfc, a)
+
+
+def _of_each_element(function: Callable[[float], float], a: Array) -> Array:
+    # NumPy has no such function. Lists of Python numbers are faster than np.frompyfunc.
+    dtype = np.result_type(a.dtype, np.float16)  # integers give floating point numbers
+    return np.fromiter(map(function, a.ravel().tolist()), dtype, a.size).reshape(a.shape)
+
+
+def gelu(a: Array, approximate: str = "none") -> Any:
+    if approximate == "tanh":
+        return a * (1 + np.tanh(GELU_SCALE * (a + GELU_CUBIC * a * a * a))) / 2
+    if approximate != "none":
+        raise ValueError(f"expected approximate='none' or 'tanh', got {approximate!r}")
+    # Not 1 + erf(a / sqrt(2)), which loses the digits of the lower tail.
+    return a * erfc(a * -math.sqrt(0.5)) / 2
+
+
+# Hendrycks & Gimpel (2016), Gaussian error linear units, section 2.
+GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
+
+
+def silu(a: Array) -> Any:
+    return a * sigmoid(a)
+
+
+def elu(a: Array, alpha: float = 1.0) -> Any:
+    return np.maximum(a, 0) + alpha * np.expm1(np.minimum(a, 0))
+
+
+def leaky_relu(a: Array, negative_slope: float = 0.01) -> Any:
+    return np.maximum(a, 0) + negative_slope * np.minimum(a, 0)
+
+
+def clip(a: Array, low: Any = None, high: Any = None, out: Array | None = None) -> Any:
+    if low is None and high is None:
+        raise ValueError("expected a limit: low, high, or both")
+    return np.clip(a, low, high, out=out)
 
 
 def where(c: Any, a: Any, b: Any, out: Array | None = None) -> Any:
@@ -43,7 +100,11 @@ def _can_be_masked(a: Any, mask: Any) -> bool:
     return isinstance(a, np.ndarray) and a.dtype.char in INTEGER_OF and mask.dtype.kind == "b"
 
 
-INTEGER_OF = {"e": np.dtype("i2"), "f": np.dtype("i4"), "d": np.dtype("i8")}
+INTEGER_OF: dict[str, np.dtype[Any]] = {
+    "e": np.dtype("i2"),
+    "f": np.dtype("i4"),
+    "d": np.dtype("i8"),
+}
 
 
 def _masked(a: Array, mask: Array, out: Array | None) -> Array:
@@ -75,7 +136,33 @@ def sum(a: Array, axis: Axis = None, keepdims: bool = False, out: Any = None) ->
 
 def mean(a: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     total = sum(a, axis, keepdims)
-    return total / (a.size // total.size if total.size else 1)
+    return total / _count(a, total)
+
+
+def _count(a: Array, total: Any) -> int:
+    """How many elements of ``a`` were combined into each element of ``total``."""
+    return a.size // total.size if total.size else 1
+
+
+def prod(a: Array, axis: Axis = None, keepdims: bool = False, out: Any = None) -> Any:
+    return np.multiply.reduce(a, axis=axis, keepdims=keepdims, out=out)
+
+
+def var(a: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    total = sum(np.square(a - mean(a, axis, keepdims=True)), axis, keepdims)
+    return total / builtins.max(_count(a, total) - ddof, 0)
+
+
+def std(a: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    return np.sqrt(var(a, axis, keepdims, ddof))
+
+
+def norm(a: Array, axis: Axis = None, keepdims: bool = False) -> Any:
+    return np.sqrt(sum(np.square(a), axis, keepdims))
+
+
+def cumsum(a: Array, axis: int) -> Array:
+    return np.cumsum(a, axis).reshape(a.shape)  # np.cumsum gives a 0-d array an axis
 
 
 def max(a: Array, axis: Axis = None, keepdims: bool = False, out: Any = None) -> Any:
@@ -84,6 +171,14 @@ def max(a: Array, axis: Axis = None, keepdims: bool = False, out: Any = None) ->
 
 def min(a: Array, axis: Axis = None, keepdims: bool = False, out: Any = None) -> Any:
     return np.minimum.reduce(a, axis=axis, keepdims=keepdims, out=out)
+
+
+def argmax(a: Array, axis: int | None = None, keepdims: bool = False) -> Any:
+    return np.argmax(a, axis=axis, keepdims=keepdims)
+
+
+def argmin(a: Array, axis: int | None = None, keepdims: bool = False) -> Any:
+    return np.argmin(a, axis=axis, keepdims=keepdims)
 
 
 def logsumexp(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
@@ -107,6 +202,23 @@ def log_softmax(a: Array, axis: int = -1) -> Array:
     return y
 
 
+# --- Losses --------------------------------------------------------------------------------------
+
+
+def log_cosh(a: Array) -> Any:
+    # Near 0, cosh(a) - 1 = 2 * sinh(a / 2) ** 2 keeps the digits; far away, cosh overflows.
+    size = np.abs(a)
+    near = np.log1p(2 * np.square(np.sinh(np.minimum(size, 1) / 2)))
+    far = size + np.log1p(np.exp(-2 * size)) - math.log(2)
+    return np.where(size < 1, near, far)
+
+
+def binary_cross_entropy(p: Array, t: Array) -> Any:
+    with np.errstate(divide="ignore"):  # the logarithm of 0
+        log_p, log_not_p = np.log(p), np.log1p(np.negative(p))
+    return -(t * np.maximum(log_p, -100) + (1 - t) * np.maximum(log_not_p, -100))
+
+
 # --- Linear algebra -----------------------------------------------------------------------------
 
 
@@ -124,6 +236,11 @@ def linear(x: Array, weight: Array, bias: Array, out: Array | None = None) -> An
         )
     y = matmul(x, weight.T, out=out)
     return np.add(y, bias, out=y if y.dtype == bias.dtype and y.ndim else None)
+
+
+def einsum(*arrays: Array, subscripts: str, out: Array | None = None) -> Any:
+    # Two or more are multiplied pair by pair, as matrix products where they are ones.
+    return np.einsum(subscripts, *arrays, out=out, optimize=len(arrays) > 1)
 
 
 # --- Shapes, indexing, dtype ---------------------------------------------------------------------
@@ -150,6 +267,48 @@ def concatenate(*arrays: Array, axis: int = 0, out: Array | None = None) -> Arra
     return np.concatenate(arrays, axis=axis, out=out)
 
 
+def pad(a: Array, pad_width: Any, value: float = 0) -> Array:
+    return np.pad(a, pad_width, constant_values=value)
+
+
+def flip(a: Array, axis: Axis = None) -> Array:
+    return np.flip(a, axis) if a.ndim else a
+
+
+def roll(a: Array, shift: int | tuple[int, ...], axis: Axis = None) -> Array:
+    return np.roll(a, shift, axis)
+
+
+def tile(a: Array, reps: int | tuple[int, ...]) -> Array:
+    return np.tile(a, reps)
+
+
+def repeat(a: Array, repeats: int, axis: int) -> Array:
+    return np.repeat(a, repeats, axis)
+
+
+def tril(a: Array, k: int = 0) -> Array:
+    return np.tril(_matrices(a), k)
+
+
+def triu(a: Array, k: int = 0) -> Array:
+    return np.triu(_matrices(a), k)
+
+
+def _matrices(a: Array) -> Array:
+    if a.ndim < 2:
+        raise ValueError(f"expected a matrix or a batch of matrices, got shape {a.shape}")
+    return a
+
+
+def sort(a: Array, axis: int = -1) -> Array:
+    return np.sort(a, axis) if a.ndim else a
+
+
+def argsort(a: Array, axis: int = -1) -> Array:
+    return np.argsort(a, axis, stable=True).reshape(a.shape)  # np.argsort gives 0-d an axis
+
+
 def getitem(a: Array, index: Any) -> Any:
     return a[index]
 
@@ -169,9 +328,70 @@ def scatter_add(a: Array, index: Any, shape: tuple[int, ...]) -> Array:
     return y
 
 
+def take_along_axis(a: Array, indices: Array, axis: int = -1) -> Array:
+    if a.ndim == 0:  # NumPy has no axis there, PyTorch one of length 1
+        return take_along_axis(a.reshape(1), indices.reshape(1), axis).reshape(())
+    return np.take_along_axis(a, indices, axis)
+
+
+def scatter_add_along_axis(
+    a: Array, indices: Array, axis: int = -1, *, shape: tuple[int, ...]
+) -> Array:
+    y = np.zeros(shape, a.dtype)
+    place: list[Any] = list(np.ix_(*map(np.arange, shape or (1,))))
+    place[axis] = np.atleast_1d(indices)
+    np.add.at(np.atleast_1d(y), tuple(place), a)
+    return y
+
+
 def astype(a: Array, dtype: Any) -> Array:
     return a.astype(dtype)
 
 
 def bitcast(a: Array, dtype: Any) -> Array:
     return a.view(dtype)
+
+
+# --- Networks -----------------------------------------------------------------------------------
+
+
+def embedding(weight: Array, indices: Any) -> Any:
+    _check_rows(indices, len(weight))
+    return weight[indices]
+
+
+def add_rows(a: Array, indices: Any, count: int) -> Array:
+    _check_rows(indices, count)
+    rest = a.shape[np.ndim(indices) :]
+    y = np.zeros((count, *rest), a.dtype)
+    if rest:  # np.add.at is several times faster on elements than on rows
+        width = math.prod(rest)
+        indices = np.multiply(indices, width)[..., np.newaxis] + np.arange(width)
+    np.add.at(y.reshape(y.size), np.ravel(indices), np.ravel(a))
+    return y
+
+
+def _check_rows(indices: Any, count: int) -> None:
+    if np.asarray(indices).dtype.kind not in "iu":
+        raise TypeError(f"expected integers as indices, got dtype {np.asarray(indices).dtype}")
+    if np.size(indices) and not 0 <= np.min(indices) <= np.max(indices) < count:
+        raise IndexError(
+            f"expected indices from 0 to {count - 1}, since there are {count} rows, "
+            f"got indices from {np.min(indices)} to {np.max(indices)}"
+        )
+
+
+def dropout_mask(a: Array, rate: float, generator: np.random.Generator) -> Array:
+    if not 0 <= rate < 1:
+        raise ValueError(f"expected 0 <= rate < 1, got rate={rate!r}")
+    if a.dtype.kind != "f":
+        raise TypeError(f"expected floating point numbers, got dtype {a.dtype}")
+    kept = generator.random(a.shape) >= rate
+    mask: Array = np.multiply(kept, 1 / (1 - rate), dtype=a.dtype)
+    return mask
+
+
+def standardize(a: Array, axis: Axis = -1, eps: float = 1e-5) -> Array:
+    centred = a - mean(a, axis, keepdims=True)
+    y: Array = centred / np.sqrt(mean(np.square(centred), axis, keepdims=True) + eps)
+    return y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -118,8 +119,11 @@ class Primitive:
 
         The kernel itself is the rule: it runs on ones (integers, which may be indices, are zeros).
         So nothing can disagree with it, and NumPy's promotion and broadcasting hold. An elementwise
-        kernel runs on a single element.
+        kernel runs on a single element. One that is not pure gets copies of its parameters, so that
+        nothing is drawn from a random generator.
         """
+        if not self.pure:
+            parameters = copy.deepcopy(dict(parameters))
         with np.errstate(all="ignore"):
             if not self.elementwise:
                 y = self.kernel(*[_example(x, None) for x in arguments], **parameters)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 from parity import CASES, Case, normal, our_tensors, their_tensors
 
 import dlcourse as dl
-from dlcourse import Tensor, gradcheck, ops
+from dlcourse import Tensor, gradcheck, graphs, ops
 
 every_case = pytest.mark.parametrize("case", CASES, ids=str)
 every_smooth_case = pytest.mark.parametrize("case", [c for c in CASES if c.smooth], ids=str)
-pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, at poles
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::RuntimeWarning"),  # NumPy's, at poles
+    pytest.mark.filterwarnings("ignore:.*degrees of freedom"),  # torch.var of a single element
+]
 
 
 def assert_equal(ours: np.ndarray, theirs: torch.Tensor) -> None:
@@ -99,7 +104,7 @@ def test_float32_in_gives_float32_out_and_float32_gradients(case: Case) -> None:
     expected = case.ours(
         *our_tensors([x.astype(float) if x.dtype.kind == "f" else x for x in inputs])
     )
-    assert y.dtype == (np.bool_ if expected.dtype == np.bool_ else np.float32)
+    assert y.dtype == (np.float32 if expected.dtype.kind == "f" else expected.dtype)
     np.testing.assert_allclose(
         y.data, expected.data.astype(y.dtype), rtol=2e-5, atol=2e-6, equal_nan=True
     )
@@ -107,6 +112,65 @@ def test_float32_in_gives_float32_out_and_float32_gradients(case: Case) -> None:
         y.backward(seeds(y.shape))
         for x in xs:
             assert x.grad is None or x.grad.dtype == np.float32
+
+
+@every_case
+def test_a_static_graph_has_the_value_and_gradients_of_the_dynamic_one(case: Case) -> None:
+    xs = our_tensors(case.inputs)
+    y = case.ours(*xs)
+    np.testing.assert_array_equal(
+        graphs.trace(case.ours, *case.inputs).run(*case.inputs)[0], y.data
+    )
+    if not y.requires_grad:
+        return
+    g = seeds(y.shape)
+    y.backward(g)
+    graph = graphs.gradient(
+        graphs.trace(lambda *values: (case.ours(*values) * g).sum(), *case.inputs)
+    )
+    dynamic = [x for x in xs if x.requires_grad]
+    for x, static in zip(dynamic, graph.run(*case.inputs)[1:], strict=True):
+        np.testing.assert_allclose(static, zeros_for_none(x), rtol=1e-12)
+
+
+def calls_of(case: Case) -> list[tuple[list[Any], dict[str, Any], Any]]:
+    """The arrays and parameters that the case's primitive is called with, and what it gives."""
+    op = ops.PRIMITIVES[case.op]
+    kernel, calls = op.kernel, []
+
+    def recording(*arguments: Any, **parameters: Any) -> Any:
+        y = kernel(*arguments, **parameters)
+        calls.append((list(arguments), parameters, y))
+        return y
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(op, "kernel", recording)
+        case.ours(*our_tensors(case.inputs))
+    assert calls
+    return calls
+
+
+@every_case
+def test_the_inferred_shape_and_dtype_are_those_of_the_value(case: Case) -> None:
+    for arguments, parameters, y in calls_of(case):
+        inferred = ops.PRIMITIVES[case.op].infer(arguments, parameters)
+        assert inferred == (np.shape(y), np.asarray(y).dtype)
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if ops.PRIMITIVES[c.op].expand], ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_operation_written_with_smaller_ones_has_the_same_value(case: Case, dtype) -> None:
+    for arguments, parameters, _ in calls_of(case):
+        op = ops.PRIMITIVES[case.op]
+        arrays = [
+            x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x
+            for x in arguments
+        ]
+        y, expanded = op.kernel(*arrays, **parameters), op.expand(*arrays, **parameters)
+        if expanded is None:  # there is a way for some arguments only
+            continue
+        assert (expanded.dtype, expanded.shape) == (y.dtype, y.shape)
+        np.testing.assert_array_equal(expanded, y)
 
 
 @pytest.mark.parametrize(

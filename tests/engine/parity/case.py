@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -69,12 +70,12 @@ TORCH_NAMES = {
     "power": "pow",
     "max": "amax",
     "min": "amin",
-    "transpose": "permute",
+    "norm": "linalg.vector_norm",
 }
 
 
 def in_torch(name: str) -> Callable[..., torch.Tensor]:
-    return getattr(torch, TORCH_NAMES.get(name, name))
+    return attrgetter(TORCH_NAMES.get(name, name))(torch)
 
 
 def corner(

@@ -1,0 +1,278 @@
+"""Layers without memory: affine maps, convolutions, pooling, lookup, dropout, and their chain.
+
+Batches come first. ``rng`` is where initial values come from, by default a new generator; ``dtype``
+is that of the parameters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dlcourse import ops
+from dlcourse.autodiff import Tensor
+from dlcourse.nn.module import Module, Value
+from dlcourse.ops.convolution import EachAxis, Padding, each_axis
+
+
+def uniform_parameter(
+    rng: np.random.Generator, bound: float, shape: tuple[int, ...], dtype: Any
+) -> Tensor:
+    """A parameter with initial values between -bound and bound."""
+    return Tensor(rng.uniform(-bound, bound, shape), requires_grad=True, dtype=dtype)
+
+
+def check_sizes(layer: Module, **sizes: int) -> None:
+    """Refuse sizes less than 1."""
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{type(layer).__name__}: expected {name} >= 1, got {size}")
+
+
+class Linear(Module):
+    """The affine map y = x @ weight.T + bias.
+
+    Args:
+        in_features, out_features: Lengths of the last axis of x and of y.
+        bias: Whether to add a bias.
+        rng: Where the initial values come from; uniform in +-1 / sqrt(in_features), as in PyTorch.
+        dtype: Of weight and bias.
+
+    Attributes:
+        weight: Shape (out_features, in_features).
+        bias: Shape (out_features,), or None.
+
+    Source: torch.nn.Linear.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        rng: np.random.Generator | None = None,
+        dtype: Any = np.float64,
+    ) -> None:
+        if in_features < 1 or out_features < 1:
+            raise ValueError(
+                f"Linear: expected at least 1 feature on each side, got {in_features} -> "
+                f"{out_features}"
+            )
+        rng = np.random.default_rng() if rng is None else rng
+        bound = in_features**-0.5
+        self.weight = uniform_parameter(rng, bound, (out_features, in_features), dtype)
+        self.bias = uniform_parameter(rng, bound, (out_features,), dtype) if bias else None
+
+    def forward(self, x: Value) -> Value:
+        if self.bias is None:
+            return ops.matmul(x, ops.transpose(self.weight))
+        return ops.linear(x, self.weight, self.bias)
+
+
+class _Conv(Module):
+    """What Conv1d and Conv2d share; see Conv2d."""
+
+    axes: ClassVar[int]
+    convolve: ClassVar[Callable[..., Any]]
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: EachAxis,
+        stride: EachAxis = 1,
+        padding: Padding = 0,
+        dilation: EachAxis = 1,
+        groups: int = 1,
+        bias: bool = True,
+        rng: np.random.Generator | None = None,
+        dtype: Any = np.float64,
+    ) -> None:
+        check_sizes(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
+        if in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"{type(self).__name__}: expected groups to divide both numbers of channels, got "
+                f"groups={groups} for {in_channels} -> {out_channels}"
+            )
+        rng = np.random.default_rng() if rng is None else rng
+        size = each_axis("kernel_size", kernel_size, self.axes, least=1)
+        shape = (out_channels, in_channels // groups, *size)
+        bound = math.prod(shape[1:]) ** -0.5
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.groups = groups
+        self.weight = uniform_parameter(rng, bound, shape, dtype)
+        self.bias = uniform_parameter(rng, bound, (out_channels,), dtype) if bias else None
+
+    def forward(self, x: Value) -> Value:
+        return type(self).convolve(
+            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
+        )
+
+
+class Conv1d(_Conv):
+    """A convolution over (batch, channels, length); see Conv2d, with one spatial axis.
+
+    Source: torch.nn.Conv1d.
+    """
+
+    axes = 1
+    convolve = ops.conv1d
+
+
+class Conv2d(_Conv):
+    """A convolution over (batch, channels, height, width); kernels are not flipped.
+
+    Args:
+        in_channels, out_channels: The channels of the input and of the result.
+        kernel_size, stride, padding, dilation: An integer, or one for each spatial axis; padding
+            also "same" or "valid". See ``ops.conv2d``.
+        groups: Into how many groups, each with its own kernels, the channels are divided.
+        bias: Whether each output channel has a bias.
+        rng: Where the initial values come from; uniform in +-1 / sqrt(fan_in), where fan_in is
+            how many numbers one output depends on, as in PyTorch.
+        dtype: Of weight and bias.
+
+    Attributes:
+        weight: Shape (out_channels, in_channels / groups, *kernel_size).
+        bias: Shape (out_channels,), or None.
+
+    Source: torch.nn.Conv2d.
+    """
+
+    axes = 2
+    convolve = ops.conv2d
+
+
+class _Pool(Module):
+    """What the poolings share: a window of ``kernel_size`` every ``stride`` elements.
+
+    Args:
+        kernel_size: The size of the window, an integer or one for each spatial axis.
+        stride: By default kernel_size, so that windows do not overlap.
+        padding: How many elements are added at both ends; they are never the largest, and count
+            as zeros in a mean.
+    """
+
+    pool: ClassVar[Callable[..., Any]]
+
+    def __init__(
+        self, kernel_size: EachAxis, stride: EachAxis | None = None, padding: Padding = 0
+    ) -> None:
+        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+
+    def forward(self, x: Value) -> Value:
+        return type(self).pool(x, self.kernel_size, self.stride, self.padding)
+
+
+class MaxPool1d(_Pool):
+    """The largest element of each window over the last axis. Source: torch.nn.MaxPool1d."""
+
+    pool = ops.max_pool1d
+
+
+class MaxPool2d(_Pool):
+    """The largest element of each window over the last two axes. Source: torch.nn.MaxPool2d."""
+
+    pool = ops.max_pool2d
+
+
+class AvgPool1d(_Pool):
+    """The mean of each window over the last axis. Source: torch.nn.AvgPool1d."""
+
+    pool = ops.avg_pool1d
+
+
+class AvgPool2d(_Pool):
+    """The mean of each window over the last two axes. Source: torch.nn.AvgPool2d."""
+
+    pool = ops.avg_pool2d
+
+
+class Flatten(Module):
+    """All axes from ``start_axis`` on as one: (N, C, H, W) becomes (N, C * H * W).
+
+    Source: torch.nn.Flatten.
+    """
+
+    def __init__(self, start_axis: int = 1) -> None:
+        self.start_axis = start_axis
+
+    def forward(self, x: Value) -> Value:
+        if not -len(x.shape) <= self.start_axis < len(x.shape):
+            raise ValueError(f"Flatten: expected an axis {self.start_axis}, got shape {x.shape}")
+        kept = x.shape[: self.start_axis]
+        return ops.reshape(x, shape=(*kept, math.prod(x.shape[self.start_axis :])))
+
+
+class Embedding(Module):
+    """A vector for each of ``num_embeddings`` symbols, looked up by number.
+
+    The input has integers from 0 to num_embeddings - 1 and any shape S, the result shape
+    (*S, embedding_dim).
+
+    Attributes:
+        weight: Shape (num_embeddings, embedding_dim), initially standard normal, as in PyTorch.
+
+    Source: torch.nn.Embedding.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        rng: np.random.Generator | None = None,
+        dtype: Any = np.float64,
+    ) -> None:
+        check_sizes(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
+        rng = np.random.default_rng() if rng is None else rng
+        values = rng.normal(size=(num_embeddings, embedding_dim))
+        self.weight = Tensor(values, requires_grad=True, dtype=dtype)
+
+    def forward(self, indices: Value) -> Value:
+        return ops.embedding(self.weight, indices)
+
+
+class Dropout(Module):
+    """In training each element is 0 with probability ``rate``, else divided by 1 - rate.
+
+    In use (after ``eval()``) the input itself. A static graph draws anew at each run.
+
+    Args:
+        rate: In [0, 1).
+        generator: Where the random numbers come from, by default a new generator.
+
+    Source: Srivastava et al. (2014), Dropout; torch.nn.Dropout.
+    """
+
+    def __init__(self, rate: float = 0.5, generator: np.random.Generator | None = None) -> None:
+        if not 0 <= rate < 1:
+            raise ValueError(f"Dropout: expected 0 <= rate < 1, got {rate}")
+        self.rate = rate
+        self.generator = np.random.default_rng() if generator is None else generator
+
+    def forward(self, x: Value) -> Value:
+        return ops.dropout(x, self.rate, self.generator) if self.training else x
+
+
+class Sequential(Module):
+    """The given modules one after another; item i is ``model[i]``."""
+
+    def __init__(self, *modules: Module) -> None:
+        self.modules = modules
+
+    def _children(self) -> Iterator[tuple[str, Any]]:
+        yield from ((str(i), module) for i, module in enumerate(self.modules))
+
+    def __getitem__(self, i: int) -> Module:
+        return self.modules[i]
+
+    def __len__(self) -> int:
+        return len(self.modules)
+
+    def forward(self, x: Value) -> Value:
+        for module in self.modules:
+            x = module(x)
+        return x

@@ -1,0 +1,152 @@
+"""Functions that are written with the operations of the table, and so need no rules."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from dlcourse.ops import table
+from dlcourse.ops.rules import expand_dims, slice_along, squeeze, swapaxes
+
+__all__ = [
+    "einsum", "expand_dims", "moveaxis", "one_hot", "split", "squeeze", "stack", "swapaxes", "topk",
+]  # fmt: skip
+
+
+def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
+    """The arrays, all of one shape, joined along a new axis.
+
+    Args:
+        arrays: At least one.
+        axis: The position of the new axis in the result.
+
+    Source: numpy.stack.
+    """
+    shapes = {tuple(a.shape) for a in arrays}
+    if len(shapes) != 1:
+        raise ValueError(f"stack: expected arrays of one shape, got {sorted(shapes) or 'none'}")
+    return table.concatenate([expand_dims(a, axis) for a in arrays], axis=axis)
+
+
+def split(a: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
+    """The parts of ``a`` along an axis.
+
+    Args:
+        indices_or_sections: The number of parts, all of one length; or where to cut: [2, 5] gives
+            the elements before 2, those from 2 on before 5, and the rest.
+
+    Raises:
+        ValueError: ``a`` does not divide into parts of one length.
+
+    Source: numpy.split. torch.split takes the length of the parts instead.
+    """
+    n = a.shape[axis]
+    if isinstance(indices_or_sections, int):
+        count = indices_or_sections
+        if count < 1 or n % count:
+            raise ValueError(
+                f"split: expected a number of parts that divides the axis' length {n}, got {count}"
+            )
+        cuts = [n // count * i for i in range(1, count)]
+    else:
+        cuts = list(indices_or_sections)
+    bounds = zip([0, *cuts], [*cuts, n], strict=True)
+    return [slice_along(a, axis, start, stop) for start, stop in bounds]
+
+
+def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
+    """``a`` with some axes at other positions; the others keep their order.
+
+    Source: numpy.moveaxis.
+    """
+    n = len(a.shape)
+    moved = normalize_axis_tuple(source, n, "source")
+    targets = normalize_axis_tuple(destination, n, "destination")
+    if len(moved) != len(targets):
+        raise ValueError(
+            f"moveaxis: expected a destination for each source, got {source} and {destination}"
+        )
+    order = [axis for axis in range(n) if axis not in moved]
+    for position, axis in sorted(zip(targets, moved, strict=True)):
+        order.insert(position, axis)
+    return table.transpose(a, axes=tuple(order))
+
+
+def topk(a: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
+    """The ``k`` largest elements along an axis in descending order, or the smallest in ascending.
+
+    ``argsort`` has their positions.
+
+    Raises:
+        ValueError: The axis has fewer than k elements.
+
+    Source: torch.topk, whose first result this is.
+    """
+    n = a.shape[axis]
+    if not 0 <= k <= n:
+        raise ValueError(f"topk: expected 0 <= k <= {n}, the length of axis {axis}, got k={k}")
+    ascending = table.sort(a, axis=axis)
+    if not largest:
+        return slice_along(ascending, axis, 0, k)
+    return table.flip(slice_along(ascending, axis, n - k, n), axis=axis)
+
+
+def one_hot(labels: Any, classes: int, dtype: Any = np.float64) -> Any:
+    """For each label a vector with 1 at that position and 0 elsewhere.
+
+    Args:
+        labels: Integers of any shape, an array, a Tensor or a Symbol. One that is not in
+            0 .. classes - 1 gives zeros only.
+        classes: The length of the vectors, which lie along a new last axis.
+
+    Source: jax.nn.one_hot.
+    """
+    return table.astype(
+        table.equal(expand_dims(labels, -1), np.arange(classes)), dtype=np.dtype(dtype)
+    )
+
+
+def einsum(subscripts: str, *operands: Any) -> Any:
+    """A sum of products of the operands, by Einstein's convention: ``einsum("ij,jk->ik", a, b)``.
+
+    Args:
+        subscripts: For each operand a term with one letter an axis. ``...`` stands for the axes
+            that have no letter; they broadcast. After ``->`` come the axes of the result; by
+            default those of ``...`` and then, in alphabetical order, the letters that occur once.
+
+    Raises:
+        ValueError: There is not one term for each operand, or not one letter for each axis.
+
+    Source: numpy.einsum, torch.einsum. As in PyTorch, ``...`` may be absent from the result; its
+    axes are summed over then.
+    """
+    dims = [len(np.shape(x)) for x in operands]
+    return table._einsum(operands, subscripts=_explicit(subscripts, dims))
+
+
+def _explicit(subscripts: str, dims: Sequence[int]) -> str:
+    """The same subscripts without ``...`` and with ``->``, for operands of ``dims`` axes."""
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(dims):
+        raise ValueError(
+            f"einsum: expected an operand for each of the terms {inputs!r}, got {len(dims)}"
+        )
+    covered = [n - len(term.replace("...", "")) for term, n in zip(terms, dims, strict=True)]
+    for term, n, rest in zip(terms, dims, covered, strict=True):
+        if rest < 0 or (rest > 0 and "..." not in term):
+            raise ValueError(f"einsum: expected {term!r} to name {n} axes, those of the operand")
+    unused = "".join(c for c in string.ascii_letters if c not in subscripts)
+    dots = unused[: max(covered, default=0)]
+    if not arrow:
+        once = sorted(c for c in set(inputs) - set(".,") if inputs.count(c) == 1)
+        output = "..." * ("." in inputs) + "".join(once)
+    terms = [
+        term.replace("...", dots[len(dots) - rest :])
+        for term, rest in zip(terms, covered, strict=True)
+    ]
+    return f"{','.join(terms)}->{output.replace('...', dots)}"
