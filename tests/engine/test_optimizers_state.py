@@ -143,8 +143,8 @@ def test_a_parameter_without_a_gradient_stays_and_is_not_remembered(make) -> Non
 def test_the_variance_of_a_constant_gradient_is_not_negative() -> None:
     p = Tensor([1.0], requires_grad=True, dtype=np.float32)
     optimizer = RMSprop([p], centered=True, alpha=0.5, lr=0.0)
-    for _ in range(200):
-        p.grad = Tensor([0.1], dtype=np.float32)
+    for _ in range(50):
+        p.grad = Tensor([0.3], dtype=np.float32)
         optimizer.step()
     assert np.isfinite(p.data).all()
 
@@ -317,6 +317,8 @@ def test_a_state_dict_loaded_is_a_copy() -> None:
     state = optimizer.state_dict()
     untouched = copy.deepcopy(state)
     optimizer.load_state_dict(state)
+    buffer = optimizer.state[optimizer.parameters[0]]["momentum_buffer"]
+    assert not np.shares_memory(buffer, state["state"][0]["momentum_buffer"])
     move(optimizer, 2)
     optimizer.lr = 5
     assert state["param_groups"] == untouched["param_groups"]
