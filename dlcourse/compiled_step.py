@@ -184,7 +184,7 @@ class _FlatGroup:
                 state[name] = whole
         if len(steps) > 1:
             raise ValueError(
-                f"compile_step: expected parameters that have moved equally often, got {steps} steps"
+                f"compile_step: expected parameters that moved equally often, got {steps} steps"
             )
         (self.steps,) = steps
 

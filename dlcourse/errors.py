@@ -12,11 +12,17 @@ import numpy as np
 
 from dlcourse.ops import Primitive
 
+# Modules whose lines are not the user's; the second and third call decorated functions.
+_NOT_THE_USERS = ("dlcourse", "contextlib", "functools")
+
 
 def users_line() -> str:
     """The line of the program, outside this package, that is running now: file, number, text."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("dlcourse."):
+    while frame.f_back is not None:
+        module: str = frame.f_globals.get("__name__") or ""
+        if module.partition(".")[0] not in _NOT_THE_USERS:
+            break
         frame = frame.f_back
     file, number = frame.f_code.co_filename, frame.f_lineno
     text = linecache.getline(file, number, frame.f_globals).strip()

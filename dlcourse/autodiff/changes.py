@@ -97,6 +97,8 @@ def _is_read(
     op: Primitive, values: list[Any], parameters: Mapping[str, Any], position: int
 ) -> bool:
     """Whether a rule of ``op`` reads the value at ``position``; 0 is the result."""
+    if op.reads_all:
+        return position > 0
     probe = _Probe(values[position])
     seen = [*values[:position], probe, *values[position + 1 :]]
     y, arguments = seen[0], seen[1:]

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.autodiff.anomaly import check_forward
 from dlcourse.autodiff.changes import note_change
 from dlcourse.autodiff.node import Node, tick
 from dlcourse.autodiff.recording import Recording, mode
@@ -172,7 +171,8 @@ class Tensor(Node):
         seed: Any = _seed(self, gradient)
         retain = create_graph if retain_graph is None else retain_graph
         if not create_graph:
-            seed = seed.data.copy() if self.op is None else seed.data
+            # A NumPy number, where it is one, is quicker to calculate with than an array of it.
+            seed = seed.data.copy() if self.op is None else seed.data[()]
         with Recording(create_graph):
             for tensor, g in reverse_sweep(self, seed, raw=not create_graph, retain=retain):
                 if tensor.op is None:
@@ -325,8 +325,8 @@ class Tensor(Node):
             result.op, result.inputs, result.parameters = op, arguments, parameters
             result.raw_inputs = raw
             result._requires_grad = True
-        if mode.anomaly:
-            check_forward(result, arguments, op.name)
+        for observe in mode.observers:
+            observe(op, arguments, result)
         return result
 
 
@@ -336,6 +336,7 @@ def gradients(
     gradient: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    follow: Callable[[Tensor], bool] | None = None,
 ) -> list[Tensor | None]:
     """d(output)/d(input) for each input; nothing is stored in any ``grad``.
 
@@ -343,6 +344,7 @@ def gradients(
         output: A tensor that requires a gradient.
         inputs: Tensors that require one, leaves or results; of each, its own shape comes back.
         gradient, retain_graph, create_graph: As for ``Tensor.backward``.
+        follow: Whether to go on behind a tensor, to what it was computed from; by default always.
 
     Returns:
         For each input a Tensor, or None if the output does not depend on it.
@@ -355,8 +357,9 @@ def gradients(
     found: dict[int, Any] = {}
     with Recording(create_graph):
         start = seed if create_graph else seed.data
-        sweep = reverse_sweep(output, start, raw=not create_graph, retain=retain, towards=wanted)
-        for tensor, g in sweep:
+        for tensor, g in reverse_sweep(
+            output, start, raw=not create_graph, retain=retain, towards=wanted, follow=follow
+        ):
             if id(tensor) in wanted:
                 # A copy: it may be the gradient of several tensors, the seed, or a view.
                 found[id(tensor)] = g.astype(g.dtype) if create_graph else Tensor(g)

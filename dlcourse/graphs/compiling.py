@@ -202,7 +202,9 @@ class _Writer:
         assert node.op is not None
         if node.op is ops.matmul and all(x.ndim in (1, 2) for x in node.inputs or ()):
             return self._function_name("dot", np.dot)
-        return self._function_name(node.op.name, DIRECT.get(node.op.name, node.op.kernel))
+        # Without an axis the table's kernels reduce over all, NumPy's ufuncs over the first.
+        direct = DIRECT.get(node.op.name) if "axis" in node.parameters else None
+        return self._function_name(node.op.name, direct or node.op.kernel)
 
     def _function_name(self, name: str, function: Any) -> str:
         while self.namespace.setdefault(name, function) is not function:

@@ -326,21 +326,26 @@ class ElementwiseOptimizer(Optimizer):
         loss = None if closure is None else closure()
         for group in self.param_groups:
             h, dtype = dict(group), None
+            bare = not (group["weight_decay"] or group["maximize"])  # then update() is the rule
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                data, state = p.data, self.state.get(p)
+                data, g = p.data, p.grad.data
                 if data.dtype is not dtype:
                     # An array in the dtype of the parameter: NumPy multiplies by it twice as fast
                     # as by a Python number, and a float64 rate does not widen a float32 array.
                     dtype = data.dtype
                     h["lr"] = np.asarray(group["lr"], dtype)
+                state = self.state.get(p)
                 if state is None:
                     state = self.state[p] = {"step": 0, **self.initial_state(data, group)}
-                state["step"] += 1
-                delta, slots = self.update(data, p.grad.data, state, state["step"], h)
-                np.subtract(data, delta, out=data)
-                state.update(slots)
+                t = state["step"] = state["step"] + 1
+                delta, slots = (
+                    self.rule(g, state, t, h) if bare else self.update(data, g, state, t, h)
+                )
+                np.subtract(data, delta, data)
+                if slots:
+                    state.update(slots)
         return loss
 
     def _checked_state(

@@ -43,6 +43,8 @@ def clip_by_norm(gradients: Sequence[Any], max_norm: float, form: Form = "torch"
     networks, https://arxiv.org/abs/1211.5063; torch.nn.utils.clip_grad_norm_.
     """
     _check_limit("clip_by_norm", "max_norm", max_norm)
+    if form not in ("torch", "keras"):
+        raise ValueError(f'clip_by_norm: expected form="torch" or form="keras", got {form!r}')
     norm = global_norm(gradients)
     if form == "torch":
         scale = ops.minimum(max_norm / (norm + 1e-6), 1)

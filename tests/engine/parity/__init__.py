@@ -4,7 +4,7 @@ A case names a primitive, the same function in both libraries, and example input
 inputs are differentiated; booleans and integers are constants.
 """
 
-from parity import elementwise, indexing, linear_algebra, networks, reductions, shapes
+from parity import elementwise, indexing, linear_algebra, losses, networks, reductions, shapes
 from parity.case import Case as Case
 from parity.case import normal as normal
 from parity.case import our_tensors as our_tensors
@@ -17,4 +17,5 @@ CASES: list[Case] = [
     *shapes.CASES,
     *indexing.CASES,
     *networks.CASES,
+    *losses.CASES,
 ]

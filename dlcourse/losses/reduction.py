@@ -1,0 +1,33 @@
+"""From the losses of the examples to the one number that is minimised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dlcourse import ops
+from dlcourse.losses.arguments import Value
+
+_REDUCTIONS: dict[str, Callable[[Value], Value]] = {
+    "mean": ops.mean,
+    "sum": ops.sum,
+    "none": lambda losses: losses,
+}
+
+
+def reduce_losses(loss: str, losses: Value, reduction: str, weights: Value = None) -> Value:
+    """The mean of the losses, their sum, or the losses themselves.
+
+    Args:
+        loss: The function's name, for the error.
+        losses: Any shape, already multiplied by the weights if there are any.
+        reduction: "mean", "sum" or "none". Keras's name for the mean is "sum_over_batch_size".
+        weights: The shape of the losses. The mean divides by their sum, not by their number.
+
+    Raises:
+        ValueError: Another reduction.
+    """
+    if reduction not in _REDUCTIONS:
+        raise ValueError(f"{loss}: expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
+    if weights is not None and reduction == "mean":
+        return ops.sum(losses) / ops.sum(weights)
+    return _REDUCTIONS[reduction](losses)
