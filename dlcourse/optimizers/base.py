@@ -116,14 +116,16 @@ class Optimizer(ABC):
 
     def _check_options(self, options: dict[str, Any]) -> None:
         """Refuse options out of their ranges."""
-        for name in options.keys() & RANGES.keys():
+        for name, value in options.items():
+            if name not in RANGES:
+                continue
             expected, holds = RANGES[name]
             try:
-                valid = holds(options[name])
+                valid = holds(value)
             except TypeError:
                 valid = False
             if not valid:
-                raise ValueError(f"{self._name}: expected {expected}, got {options[name]!r}")
+                raise ValueError(f"{self._name}: expected {expected}, got {value!r}")
 
     @property
     def _name(self) -> str:
@@ -206,7 +208,7 @@ class Optimizer(ABC):
             if group.keys() != {"params", *self.defaults}:
                 raise ValueError(
                     f"{self._name}: expected a state dict with the options "
-                    f"{', '.join(self.defaults)}; got {', '.join(group.keys() - {'params'})}"
+                    f"{', '.join(self.defaults)}; got {', '.join(k for k in group if k != 'params')}"
                 )
             self._check_options(group)
             for p, i in zip(mine["params"], group["params"], strict=True):

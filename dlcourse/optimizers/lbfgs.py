@@ -254,9 +254,10 @@ def strong_wolfe(
     # Outwards, until the interval from the last point to this one holds what is searched.
     last, trial, count = start, evaluate(t), 0
     while count < most:
-        if flat(trial) and not too_high(trial) and not (count > 1 and trial.loss >= last.loss):
+        rises = too_high(trial) or (count > 1 and trial.loss >= last.loss)
+        if flat(trial) and not rises:
             return trial, count + 1
-        if too_high(trial) or (count > 1 and trial.loss >= last.loss) or trial.slope >= 0:
+        if rises or trial.slope >= 0:
             break
         bounds = (trial.t + 0.01 * (trial.t - last.t), 10 * trial.t)
         last, trial = trial, evaluate(_cubic_minimum(last, trial, bounds))
