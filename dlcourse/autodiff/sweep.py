@@ -44,6 +44,7 @@ def reverse_sweep(
     leading = None if towards is None else _leading_to(towards, graph, follow)
     oldest = next((x.created for x in graph if x.op is not None), 0)
     overwritten = oldest < latest_change() and hasattr(root, "data")
+    anomaly = mode.anomaly
     gradients: dict[int, Any] = {id(root): seed}
     while graph:
         node: Any = graph.pop()
@@ -60,12 +61,13 @@ def reverse_sweep(
         y, arguments = (node.data, node.raw_inputs) if raw else (node, inputs)
         if overwritten:
             check_unchanged(node)
-        for x, value, rule in zip(inputs, arguments, op.rules_for(len(inputs)), strict=True):
+        rules = op.rules if op.each is None else op.rules_for(len(inputs))
+        for x, value, rule in zip(inputs, arguments, rules, strict=True):
             if rule is None or not isinstance(x, Node) or not x._requires_grad:
                 continue
             if leading is not None and id(x) not in leading:
                 continue
-            if mode.anomaly:
+            if anomaly:
                 part = checked_rule(node, rule, g, y, arguments)
             else:
                 part = rule(g, y, *arguments, **node.parameters)

@@ -167,7 +167,8 @@ class Tensor(Node):
         seed: Any = _seed(self, gradient)
         retain = create_graph if retain_graph is None else retain_graph
         if not create_graph:
-            seed = seed.data.copy() if self.op is None else seed.data
+            # A NumPy number, where it is one, is quicker to calculate with than an array of it.
+            seed = seed.data.copy() if self.op is None else seed.data[()]
         with Recording(create_graph):
             for tensor, g in reverse_sweep(self, seed, raw=not create_graph, retain=retain):
                 if tensor.op is None:

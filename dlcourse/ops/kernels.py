@@ -81,9 +81,9 @@ def clip(a: Array, low: Any = None, high: Any = None, out: Array | None = None) 
 
 
 def where(c: Any, a: Any, b: Any, out: Array | None = None) -> Any:
-    if _is_zero(b) and _can_be_masked(a, c):
+    if type(b) is int and b == 0 and _can_be_masked(a, c):
         return _masked(a, c, out)
-    if _is_zero(a) and _can_be_masked(b, c):
+    if type(a) is int and a == 0 and _can_be_masked(b, c):
         return _masked(b, np.logical_not(c), out)
     y = np.where(c, a, b)
     if out is None:
@@ -92,12 +92,8 @@ def where(c: Any, a: Any, b: Any, out: Array | None = None) -> Any:
     return out
 
 
-def _is_zero(x: Any) -> bool:
-    return type(x) in (int, float) and x == 0
-
-
 def _can_be_masked(a: Any, mask: Any) -> bool:
-    return isinstance(a, np.ndarray) and a.dtype.char in INTEGER_OF and mask.dtype.kind == "b"
+    return type(a) is np.ndarray and a.dtype.char in INTEGER_OF and mask.dtype.char == "?"
 
 
 INTEGER_OF: dict[str, np.dtype[Any]] = {
@@ -114,9 +110,11 @@ def _masked(a: Array, mask: Array, out: Array | None) -> Array:
     np.where takes ten times as long where the mask has no pattern.
     """
     integer = INTEGER_OF[a.dtype.char]
-    y = np.multiply(a.view(integer), mask, out=None if out is None else out.view(integer))
-    masked: Array = y.view(a.dtype)
-    return masked
+    if out is not None:
+        np.multiply(a.view(integer), mask, out=out.view(integer))
+        return out
+    y: Array = np.multiply(a.view(integer), mask).view(a.dtype)
+    return y
 
 
 # --- Reductions ---------------------------------------------------------------------------------
