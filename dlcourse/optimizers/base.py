@@ -205,10 +205,10 @@ class Optimizer(ABC):
             )
         state = {}
         for mine, group in zip(self.param_groups, groups, strict=True):
-            if group.keys() != {"params", *self.defaults}:
+            if group.keys() != mine.keys():
                 raise ValueError(
-                    f"{self._name}: expected a state dict with the options "
-                    f"{', '.join(self.defaults)}; got {', '.join(k for k in group if k != 'params')}"
+                    f"{self._name}: expected the groups of a state dict to have "
+                    f"{', '.join(mine)}; got {', '.join(group)}"
                 )
             self._check_options(group)
             for p, i in zip(mine["params"], group["params"], strict=True):

@@ -111,7 +111,8 @@ class SGD(ElementwiseOptimizer):
         if h["dampening"]:
             first = 0.0 ** (t - 1)  # 1 in the first step, which is not dampened, and 0 after it
             taken = (1 - h["dampening"] * (1 - first)) * g
-        v = momentum * state["momentum_buffer"] + taken
+        # There is no velocity yet if momentum was 0 in the steps before.
+        v = momentum * state.get("momentum_buffer", 0.0) + taken
         delta = g + momentum * v if h["nesterov"] else v
         return delta if lr_inside else lr * delta, {"momentum_buffer": v}
 
