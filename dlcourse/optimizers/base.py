@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
 import numpy as np
 
 from dlcourse.autodiff import Tensor
+from dlcourse.autodiff.changes import note_change
 from dlcourse.ops import Array
 
 Parameters: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -326,6 +327,7 @@ class ElementwiseOptimizer(Optimizer):
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
         loss = None if closure is None else closure()
+        how = f"{self._name}.step()"
         for group in self.param_groups:
             h, dtype = dict(group), None
             bare = not (group["weight_decay"] or group["maximize"])  # then update() is the rule
@@ -346,6 +348,7 @@ class ElementwiseOptimizer(Optimizer):
                     self.rule(g, state, t, h) if bare else self.update(data, g, state, t, h)
                 )
                 np.subtract(data, delta, data)
+                note_change(data, how)
                 if slots:
                     state.update(slots)
         return loss

@@ -9,7 +9,6 @@ and 3.6 (strong Wolfe line search); where the book leaves a choice, that of torc
 
 from __future__ import annotations
 
-# ruff: noqa: ARG002, _checked_state has the arguments that other optimizers need
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -17,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from dlcourse.autodiff import Tensor
+from dlcourse.autodiff.changes import note_change
 from dlcourse.ops import Array
 from dlcourse.optimizers.base import Closure, Optimizer, Options, Parameters
 
@@ -163,6 +163,7 @@ class LBFGS(Optimizer):
         for p, x in zip(self.parameters, origin, strict=True):
             part = direction[position : position + x.size]
             p.data[...] = x + t * part.reshape(x.shape)
+            note_change(p.data, "LBFGS.step()")
             position += x.size
 
     def _on_line(
