@@ -41,6 +41,7 @@ def reverse_sweep(
     leading = None if towards is None else _leading_to(towards, graph)
     oldest = next((x.created for x in graph if x.op is not None), 0)
     overwritten = oldest < latest_change() and hasattr(root, "data")
+    anomaly = mode.anomaly and hasattr(root, "data")
     gradients: dict[int, Any] = {id(root): seed}
     while graph:
         node: Any = graph.pop()
@@ -62,7 +63,7 @@ def reverse_sweep(
             if leading is not None and id(x) not in leading:
                 continue
             part = rule(g, y, *arguments, **node.parameters)
-            if mode.anomaly:
+            if anomaly:
                 check_backward(node, g, part)
             if part.shape != value.shape:
                 part = ops.unbroadcast(part, value.shape)

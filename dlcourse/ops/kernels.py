@@ -97,7 +97,8 @@ def _is_zero(x: Any) -> bool:
 
 
 def _can_be_masked(a: Any, mask: Any) -> bool:
-    return isinstance(a, np.ndarray) and a.dtype.char in INTEGER_OF and mask.dtype.kind == "b"
+    is_float = isinstance(a, np.ndarray) and a.dtype.char in INTEGER_OF
+    return is_float and np.asarray(mask).dtype == np.bool_
 
 
 INTEGER_OF: dict[str, np.dtype[Any]] = {
@@ -302,7 +303,7 @@ def _matrices(a: Array) -> Array:
 
 
 def sort(a: Array, axis: int = -1) -> Array:
-    return np.sort(a, axis) if a.ndim else a
+    return np.sort(a, axis) if a.ndim else np.array(a)
 
 
 def argsort(a: Array, axis: int = -1) -> Array:
@@ -316,7 +317,8 @@ def getitem(a: Array, index: Any) -> Any:
 def is_basic(index: Any) -> bool:
     """Whether ``index`` selects a view: integers, slices, None and ... alone."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(p is None or p is ... or type(p) in (int, slice) for p in parts)
+    plain = (slice, np.integer)
+    return all(p is None or p is ... or type(p) is int or isinstance(p, plain) for p in parts)
 
 
 def scatter_add(a: Array, index: Any, shape: tuple[int, ...]) -> Array:
