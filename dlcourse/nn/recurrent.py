@@ -91,7 +91,9 @@ class _Recurrent(Module):
                 now = self.cell(inner, self._affine("hh", k, now[0]), now)
                 sequence[t] = now[0]
             last.append(now)
-        return ops.stack(sequence, 1), tuple(ops.stack(parts, 0) for parts in zip(*last, strict=True))
+        return ops.stack(sequence, 1), tuple(
+            ops.stack(parts, 0) for parts in zip(*last, strict=True)
+        )
 
     def _affine(self, which: str, k: int, x: Value) -> Value:
         weight = getattr(self, f"weight_{which}_l{k}")
@@ -209,4 +211,3 @@ class LSTM(_Recurrent):
 
     def forward(self, x: Value, state: State | None = None) -> tuple[Value, State]:
         return self.run(x, state)
-
