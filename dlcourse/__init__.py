@@ -1,44 +1,17 @@
-"""A small exact deep-learning engine to read whole: tensors, dynamic graphs, reverse mode.
+"""A small exact deep-learning engine to read whole: tensors, derivatives and graphs of both kinds.
 
-It imports NumPy alone. The tools of the course (figures, grading, the command line) are separate
-modules and are not imported from here.
+The engine imports NumPy alone. Its parts above the operations and the derivatives are packages of
+their own (graphs, losses, optimizers, nn); the tools of the course (figures, grading, the command
+line) are separate and are not imported from here.
 """
 
-from dlcourse.autodiff import (
-    Tensor,
-    detect_anomaly,
-    enable_grad,
-    grad,
-    gradcheck,
-    gradients,
-    hessian,
-    hvp,
-    jacobian,
-    jvp,
-    no_grad,
-    stop_gradient,
-    value_and_grad,
-    vjp,
-)
-from dlcourse.ops import PRIMITIVES, functions
+from dlcourse import autodiff
+from dlcourse.autodiff import *  # noqa: F403
+from dlcourse.ops import PRIMITIVES, functions, networks
 from dlcourse.ops.functions import *  # noqa: F403
+from dlcourse.ops.networks import *  # noqa: F403
 from dlcourse.ops.table import *  # noqa: F403
 
-__all__ = [
-    "Tensor",
-    "detect_anomaly",
-    "enable_grad",
-    "grad",
-    "gradcheck",
-    "gradients",
-    "hessian",
-    "hvp",
-    "jacobian",
-    "jvp",
-    "no_grad",
-    "stop_gradient",
-    "value_and_grad",
-    "vjp",
-]
-__all__ += functions.__all__
-__all__ += (name for name in PRIMITIVES if name not in functions.__all__)
+# An operation that is entered in the table is exported without another edit.
+__all__ = [*autodiff.__all__, *functions.__all__, *networks.__all__]
+__all__ += [name for name in PRIMITIVES if name not in __all__]

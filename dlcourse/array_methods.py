@@ -128,6 +128,20 @@ class ArrayMethods:
     def __getitem__(self, index: Any) -> Self:
         return self._apply(ops.getitem, self, index=index)
 
+    def __invert__(self) -> Self:
+        return self._apply(ops.logical_not, self._condition("~"))
+
+    def __and__(self, other: Any) -> Self:
+        return self._apply(ops.logical_and, self._condition("&"), other)
+
+    def __or__(self, other: Any) -> Self:
+        return self._apply(ops.logical_or, self._condition("|"), other)
+
+    def _condition(self, operator: str) -> Self:
+        if self.dtype.kind != "b":
+            raise TypeError(f"{operator}: expected booleans, got dtype {self.dtype}")
+        return self
+
     # --- Methods --------------------------------------------------------------------------------
 
     def exp(self) -> Self:
@@ -160,6 +174,40 @@ class ArrayMethods:
     def abs(self) -> Self:
         return self._apply(ops.abs, self)
 
+    def log1p(self) -> Self:
+        return self._apply(ops.log1p, self)
+
+    def expm1(self) -> Self:
+        return self._apply(ops.expm1, self)
+
+    def rsqrt(self) -> Self:
+        return self._apply(ops.rsqrt, self)
+
+    def reciprocal(self) -> Self:
+        return self._apply(ops.reciprocal, self)
+
+    def erf(self) -> Self:
+        return self._apply(ops.erf, self)
+
+    def floor(self) -> Self:
+        return self._apply(ops.floor, self)
+
+    def ceil(self) -> Self:
+        return self._apply(ops.ceil, self)
+
+    def round(self) -> Self:
+        return self._apply(ops.round, self)
+
+    def isnan(self) -> Self:
+        return self._apply(ops.isnan, self)
+
+    def isfinite(self) -> Self:
+        return self._apply(ops.isfinite, self)
+
+    def clip(self, low: float | None = None, high: float | None = None) -> Self:
+        """Each element held to the range from ``low`` to ``high``; None is no bound."""
+        return self._apply(ops.clip, self, low=low, high=high)
+
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return self._apply(ops.sum, self, axis=axis, keepdims=keepdims)
 
@@ -171,6 +219,30 @@ class ArrayMethods:
 
     def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return self._apply(ops.min, self, axis=axis, keepdims=keepdims)
+
+    def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
+        return self._apply(ops.prod, self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Self:
+        return self._apply(ops.var, self, axis=axis, keepdims=keepdims, ddof=ddof)
+
+    def std(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Self:
+        return self._apply(ops.std, self, axis=axis, keepdims=keepdims, ddof=ddof)
+
+    def norm(self, axis: Axis = None, keepdims: bool = False) -> Self:
+        return self._apply(ops.norm, self, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Self:
+        return self._apply(ops.argmax, self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Self:
+        return self._apply(ops.argmin, self, axis=axis, keepdims=keepdims)
+
+    def cumsum(self, axis: int) -> Self:
+        return self._apply(ops.cumsum, self, axis=axis)
+
+    def sort(self, axis: int = -1) -> Self:
+        return self._apply(ops.sort, self, axis=axis)
 
     def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Self:
         return self._apply(ops.logsumexp, self, axis=axis, keepdims=keepdims)
@@ -192,6 +264,15 @@ class ArrayMethods:
     @property
     def T(self) -> Self:
         return self._apply(ops.transpose, self)
+
+    def flip(self, axis: Axis = None) -> Self:
+        return self._apply(ops.flip, self, axis=axis)
+
+    def tril(self, k: int = 0) -> Self:
+        return self._apply(ops.tril, self, k=k)
+
+    def triu(self, k: int = 0) -> Self:
+        return self._apply(ops.triu, self, k=k)
 
     def broadcast_to(self, shape: tuple[int, ...]) -> Self:
         return self._apply(ops.broadcast_to, self, shape=shape)

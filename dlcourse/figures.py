@@ -7,99 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from html import escape
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from dlcourse import ops
 from dlcourse.autodiff import Tensor, raw_value
-
-Kind = Literal["input", "constant", "operation"]
-
-# Drawn on white; the book's style sheet turns the lightness round in the dark.
-FILL: Mapping[Kind, str] = {"input": "#d6e8f7", "constant": "#eeeeee", "operation": "#fdebd2"}
-GRADIENT_COLOR = "#b3261e"
-FONT = "Helvetica,Arial,sans-serif"
-# Graphviz sizes a node by its own measure of the text; browsers' fonts are a little wider.
-MARGIN = "0.14,0.06"
-
-
-@dataclass(frozen=True)
-class Node:
-    """One value of a graph: a tensor that was given, a constant, or the result of an operation."""
-
-    kind: Kind
-    lines: tuple[str, ...]
-    gradient: str | None = None
-
-
-@dataclass(frozen=True)
-class Edge:
-    """From the node ``source`` to the node ``target`` (positions in ``GraphDrawing.nodes``)."""
-
-    source: int
-    target: int
-    gradient: str | None = None
-
-
-@dataclass
-class GraphDrawing:
-    """A drawn graph; Jupyter shows it as SVG.
-
-    Attributes:
-        nodes, edges: What is drawn, inputs before results.
-        direction: "TB", results below their inputs, or "LR", results to the right.
-    """
-
-    nodes: list[Node] = field(default_factory=list)
-    edges: list[Edge] = field(default_factory=list)
-    direction: Literal["TB", "LR"] = "TB"
-
-    def __repr__(self) -> str:
-        return f"<graph of {len(self.nodes)} nodes and {len(self.edges)} edges>"
-
-    def _repr_svg_(self) -> str:
-        return self.svg()
-
-    def svg(self) -> str:
-        """The drawing as the text of an SVG file; the same graph always gives the same text."""
-        import pygraphviz
-
-        graph = pygraphviz.AGraph(directed=True, strict=False)
-        graph.graph_attr.update(
-            rankdir=self.direction, bgcolor="transparent", nodesep=0.25, ranksep=0.35, pad=0.05
-        )
-        graph.node_attr.update(
-            fontname=FONT, fontsize=12, margin=MARGIN, height=0.3, width=0.3, color="#666666"
-        )
-        graph.edge_attr.update(fontname=FONT, fontsize=11, arrowsize=0.7, color="#666666")
-        for i, node in enumerate(self.nodes):
-            graph.add_node(
-                i,
-                label=_node_label(node),
-                shape="plaintext" if node.kind == "constant" else "box",
-                style="rounded,filled" if node.kind != "constant" else "",
-                fillcolor=FILL[node.kind],
-            )
-        for edge in self.edges:
-            label = "" if edge.gradient is None else _colored(f" {edge.gradient} ")
-            graph.add_edge(edge.source, edge.target, label=f"<{label}>" if label else "")
-        return str(graph.draw(format="svg", prog="dot").decode())
-
-
-def _colored(text: str) -> str:
-    return f'<font color="{GRADIENT_COLOR}">{escape(text)}</font>'
-
-
-def _node_label(node: Node) -> str:
-    first, *rest = node.lines
-    lines = [f"<b>{escape(first)}</b>" if node.kind == "operation" else escape(first)]
-    lines += [escape(line) for line in rest]
-    if node.gradient is not None:
-        lines.append(_colored(f"gradient {node.gradient}"))
-    return f"<{'<br/>'.join(lines)}>"
+from dlcourse.autodiff.contributions import contributions
+from dlcourse.autodiff.sweep import reverse_sweep
+from dlcourse.drawing import Direction, Edge, GraphDrawing, Node
 
 
 def draw_graph(
@@ -107,7 +22,7 @@ def draw_graph(
     names: Mapping[str, Any] | None = None,
     *,
     gradients: bool = False,
-    direction: Literal["TB", "LR"] = "TB",
+    direction: Direction = "TB",
 ) -> GraphDrawing:
     """Draw how ``tensor`` was computed.
 
@@ -147,12 +62,12 @@ def _value_text(value: Any) -> str:
 
 
 def _draw_own(
-    root: Tensor, names: Mapping[str, Any], gradients: bool, direction: Literal["TB", "LR"]
+    root: Tensor, names: Mapping[str, Any], gradients: bool, direction: Direction
 ) -> GraphDrawing:
-    graph = _with_inputs(root)
+    graph = history(root)
     called = {id(value): name for name, value in names.items()}
     position = {id(value): i for i, value in enumerate(graph)}
-    total, arriving = _gradients(root, graph) if gradients else ({}, {})
+    total, arriving = _gradients(root) if gradients else ({}, {})
 
     drawing = GraphDrawing(direction=direction)
     for value in graph:
@@ -177,8 +92,12 @@ def _inputs(value: Any) -> tuple[Any, ...]:
     return value.inputs
 
 
-def _with_inputs(root: Tensor) -> list[Any]:
-    """Everything that root was computed from, constants included; inputs before results."""
+def history(root: Tensor) -> list[Any]:
+    """Everything that ``root`` was computed from, constants included; inputs before results.
+
+    Raises:
+        RuntimeError: The graph was freed by an earlier ``backward``.
+    """
     found: dict[int, Any] = {}
     stack = [(root, False)]
     while stack:
@@ -202,7 +121,7 @@ def _own_node(value: Any, name: str | None, gradient: str | None) -> Node:
 
 
 def _gradients(
-    root: Tensor, graph: list[Any]
+    root: Tensor,
 ) -> tuple[dict[int, Any], dict[tuple[int, int, int], Any]]:
     """The gradient of each node, and what backward sends along each edge.
 
@@ -210,27 +129,19 @@ def _gradients(
     """
     if root.size != 1:
         raise ValueError(f"draw_graph: gradients=True needs a scalar, got shape {root.shape}")
-    total: dict[int, Any] = {id(root): np.ones_like(root.data)}
+    total: dict[int, Any] = {}
     arriving: dict[tuple[int, int, int], Any] = {}
-    for y in reversed(graph):
-        if not isinstance(y, Tensor) or y.op is None or id(y) not in total:
-            continue
-        raw = [raw_value(x) for x in _inputs(y)]
-        for place, (x, rule) in enumerate(zip(_inputs(y), y.op.rules, strict=True)):
-            if rule is None or not isinstance(x, Tensor) or not x.requires_grad:
-                continue
-            g = ops.unbroadcast(rule(total[id(y)], y.data, *raw, **y.parameters), x.shape)
-            arriving[id(y), id(x), place] = g
-            total[id(x)] = total[id(x)] + g if id(x) in total else g
+    for node, g in reverse_sweep(root, np.ones_like(root.data), raw=True):
+        total[id(node)] = g
+        for place, part in contributions(node, g).items():
+            arriving[id(node), id(node.inputs[place]), place] = part
     return total, arriving
 
 
 # --- A graph of PyTorch -------------------------------------------------------------------------
 
 
-def _draw_torch(
-    root: Any, names: Mapping[str, Any], direction: Literal["TB", "LR"]
-) -> GraphDrawing:
+def _draw_torch(root: Any, names: Mapping[str, Any], direction: Direction) -> GraphDrawing:
     if root.grad_fn is None:
         text = next((f"{name} = " for name, value in names.items() if value is root), "")
         return GraphDrawing([Node("input", (text + _torch_text(root),))], [], direction)

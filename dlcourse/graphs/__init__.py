@@ -2,13 +2,17 @@
 
 from dlcourse.graphs.compiling import Compiled, compile
 from dlcourse.graphs.control import cond, scan, while_loop
+from dlcourse.graphs.drawing import draw, draw_change
+from dlcourse.graphs.functions import Function, function
 from dlcourse.graphs.gradient import gradient, gradients_of
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.planning import Plan, plan
+from dlcourse.graphs.serialising import from_json, to_json
 from dlcourse.graphs.symbol import Symbol, placeholder
 from dlcourse.graphs.tracing import trace
 
 __all__ = [
-    "Compiled", "Graph", "Plan", "Symbol", "compile", "cond", "gradient", "gradients_of",
-    "placeholder", "plan", "scan", "trace", "while_loop",
+    "Compiled", "Function", "Graph", "Plan", "Symbol", "compile", "cond", "draw", "draw_change",
+    "from_json", "function", "gradient", "gradients_of", "placeholder", "plan", "scan", "to_json",
+    "trace", "while_loop",
 ]  # fmt: skip

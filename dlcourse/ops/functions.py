@@ -10,7 +10,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from dlcourse.ops import table
-from dlcourse.ops.table import expand_dims, slice_along, squeeze, swapaxes
+from dlcourse.ops.rules import expand_dims, slice_along, squeeze, swapaxes
 
 __all__ = [
     "einsum", "expand_dims", "moveaxis", "one_hot", "split", "squeeze", "stack", "swapaxes", "topk",

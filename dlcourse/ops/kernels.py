@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -35,19 +36,17 @@ def softplus(a: Array) -> Any:
 
 
 def erf(a: Array) -> Array:
-    return _of_each_element(_ERF, a)
+    return _of_each_element(math.erf, a)
 
 
 def erfc(a: Array) -> Array:
-    return _of_each_element(_ERFC, a)
+    return _of_each_element(math.erfc, a)
 
 
-_ERF, _ERFC = np.frompyfunc(math.erf, 1, 1), np.frompyfunc(math.erfc, 1, 1)
-
-
-def _of_each_element(function: np.ufunc, a: Array) -> Array:
-    dtype = np.result_type(np.asarray(a).dtype, np.float16)  # integers give floating point numbers
-    return np.asarray(function(a), dtype)
+def _of_each_element(function: Callable[[float], float], a: Array) -> Array:
+    # NumPy has no such function. Lists of Python numbers are faster than np.frompyfunc.
+    dtype = np.result_type(a.dtype, np.float16)  # integers give floating point numbers
+    return np.fromiter(map(function, a.ravel().tolist()), dtype, a.size).reshape(a.shape)
 
 
 def gelu(a: Array, approximate: str = "none") -> Any:
@@ -82,9 +81,9 @@ def clip(a: Array, low: Any = None, high: Any = None, out: Array | None = None) 
 
 
 def where(c: Any, a: Any, b: Any, out: Array | None = None) -> Any:
-    if _is_zero(b) and _can_be_masked(a, c):
+    if type(b) is int and b == 0 and _can_be_masked(a, c):
         return _masked(a, c, out)
-    if _is_zero(a) and _can_be_masked(b, c):
+    if type(a) is int and a == 0 and _can_be_masked(b, c):
         return _masked(b, np.logical_not(c), out)
     y = np.where(c, a, b)
     if out is None:
@@ -93,15 +92,16 @@ def where(c: Any, a: Any, b: Any, out: Array | None = None) -> Any:
     return out
 
 
-def _is_zero(x: Any) -> bool:
-    return type(x) in (int, float) and x == 0
-
-
 def _can_be_masked(a: Any, mask: Any) -> bool:
-    return isinstance(a, np.ndarray) and a.dtype.char in INTEGER_OF and mask.dtype.kind == "b"
+    is_float = type(a) is np.ndarray and a.dtype.char in INTEGER_OF
+    return is_float and (mask if hasattr(mask, "dtype") else np.asarray(mask)).dtype.char == "?"
 
 
-INTEGER_OF = {"e": np.dtype("i2"), "f": np.dtype("i4"), "d": np.dtype("i8")}
+INTEGER_OF: dict[str, np.dtype[Any]] = {
+    "e": np.dtype("i2"),
+    "f": np.dtype("i4"),
+    "d": np.dtype("i8"),
+}
 
 
 def _masked(a: Array, mask: Array, out: Array | None) -> Array:
@@ -111,9 +111,11 @@ def _masked(a: Array, mask: Array, out: Array | None) -> Array:
     np.where takes ten times as long where the mask has no pattern.
     """
     integer = INTEGER_OF[a.dtype.char]
-    y = np.multiply(a.view(integer), mask, out=None if out is None else out.view(integer))
-    masked: Array = y.view(a.dtype)
-    return masked
+    if out is not None:
+        np.multiply(a.view(integer), mask, out=out.view(integer))
+        return out
+    y: Array = np.multiply(a.view(integer), mask).view(a.dtype)
+    return y
 
 
 # --- Reductions ---------------------------------------------------------------------------------
@@ -304,7 +306,7 @@ def _matrices(a: Array) -> Array:
 
 
 def sort(a: Array, axis: int = -1) -> Array:
-    return np.sort(a, axis) if a.ndim else a
+    return np.sort(a, axis) if a.ndim else np.array(a)
 
 
 def argsort(a: Array, axis: int = -1) -> Array:
@@ -318,7 +320,8 @@ def getitem(a: Array, index: Any) -> Any:
 def is_basic(index: Any) -> bool:
     """Whether ``index`` selects a view: integers, slices, None and ... alone."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(p is None or p is ... or type(p) in (int, slice) for p in parts)
+    plain = (slice, np.integer)
+    return all(p is None or p is ... or type(p) is int or isinstance(p, plain) for p in parts)
 
 
 def scatter_add(a: Array, index: Any, shape: tuple[int, ...]) -> Array:

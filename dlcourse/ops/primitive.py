@@ -45,6 +45,8 @@ class Primitive:
         takes_out: Whether the kernel can write into a given array.
     """
 
+    reads_all = False  # whether its rules read every argument, so that none needs to be asked
+
     __slots__ = (
         "_known",
         "arguments",

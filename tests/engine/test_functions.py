@@ -25,7 +25,7 @@ def test_every_operation_and_function_is_exported_under_its_name() -> None:
 
 
 def test_no_helper_of_a_rule_is_exported() -> None:
-    table = set(ops.PRIMITIVES) | set(ops.functions.__all__)
+    table = {*ops.PRIMITIVES, *ops.functions.__all__, *ops.networks.__all__}
     for name in set(dl.__all__) - table:
         assert getattr(dl, name).__module__.startswith("dlcourse.autodiff"), name
 

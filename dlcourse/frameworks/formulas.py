@@ -1,0 +1,124 @@
+"""What both frameworks have as one operation and dlcourse writes with several.
+
+The gradient operations of a framework are the derivative rules of our own table: `rule` looks one
+up, so that ``ReluGrad(g, y)`` is ``rule(ops.relu, "a")(g, y, None)``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dlcourse import ops
+from dlcourse.ops import Primitive
+from dlcourse.ops.primitive import Rule
+
+# Klambauer et al., Self-normalizing neural networks (2017), equation 14.
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
+
+
+def rule(op: Primitive, argument: str) -> Rule:
+    """The vector-Jacobian product of ``op`` for one of its arguments.
+
+    Raises:
+        ValueError: It has no derivative for that argument.
+    """
+    found = dict(zip(op.arguments, op.rules, strict=True)).get(argument)
+    if found is None:
+        raise ValueError(f"{op.name} has no derivative rule for {argument!r}")
+    return found
+
+
+def known_ints(values: Any) -> tuple[int, ...]:
+    """The numbers of a shape or of axes, which must be known when the graph is read."""
+    if not isinstance(values, np.ndarray | np.generic):
+        raise TypeError(
+            "expected a shape or axes that are known when the graph is read, got a value that is "
+            "computed from the inputs"
+        )
+    return tuple(np.ravel(values).tolist())
+
+
+def known_int(value: Any) -> int:
+    (number,) = known_ints(value)
+    return number
+
+
+def along(vector: Any, axis: int, ndim: int) -> Any:
+    """A vector that broadcasts along the given axis of an array with ``ndim`` axes."""
+    return ops.reshape(vector, shape=tuple(-1 if i == axis else 1 for i in range(ndim)))
+
+
+def at(axis: int, place: Any, ndim: int) -> tuple[Any, ...]:
+    """The index that has ``place`` in one axis and takes all of the others."""
+    return (*(slice(None),) * (axis % ndim), place)
+
+
+def labelled(labels: Any, classes: int, axis: int) -> Any:
+    """Booleans of the labels' shape with a further axis: True at the label's place along it.
+
+    A label outside 0 .. classes - 1 is True nowhere.
+    """
+    numbers = along(np.arange(classes), axis % (len(labels.shape) + 1), len(labels.shape) + 1)
+    return ops.equal(ops.expand_dims(labels, axis), numbers)
+
+
+def take(a: Any, indices: Sequence[Any], axis: int = 0) -> Any:
+    """``a`` at integer arrays of indices, which may be computed, for axes from ``axis`` on."""
+    k = len(indices)
+    place = _row_numbers(indices, a.shape[axis : axis + k])
+    rows = ops.moveaxis(a, tuple(range(axis, axis + k)), tuple(range(k)))
+    rows = ops.reshape(rows, shape=(math.prod(rows.shape[:k]), *rows.shape[k:]))
+    n = len(place.shape)
+    found = ops.embedding(rows, place)
+    return ops.moveaxis(found, tuple(range(n)), tuple(range(axis, axis + n)))
+
+
+def put(values: Any, indices: Sequence[Any], axis: int, shape: Sequence[int]) -> Any:
+    """The transpose of `take`: zeros of the given shape with the values added at the indices."""
+    k = len(indices)
+    lengths = shape[axis : axis + k]
+    place = _row_numbers(indices, lengths)
+    n = len(place.shape)
+    whole = (*shape[:axis], *place.shape, *shape[axis + k :])
+    values = ops.broadcast_to(values, shape=whole)
+    rows = ops.moveaxis(values, tuple(range(axis, axis + n)), tuple(range(n)))
+    added = ops.add_rows(rows, place, count=math.prod(lengths))
+    added = ops.reshape(added, shape=(*lengths, *added.shape[1:]))
+    return ops.moveaxis(added, tuple(range(k)), tuple(range(axis, axis + k)))
+
+
+def _row_numbers(indices: Sequence[Any], lengths: Sequence[int]) -> Any:
+    """The place of each element in the axes of these lengths, flattened; negatives from the end."""
+    number: Any = 0
+    for index, length in zip(indices, lengths, strict=True):
+        number = number * length + ops.where(ops.less(index, 0), index + length, index)
+    return number
+
+
+def moments(x: Any, axes: tuple[int, ...]) -> tuple[Any, Any]:
+    """Mean and variance (divided by the count) over the axes, which stay at length 1."""
+    return ops.mean(x, axis=axes, keepdims=True), ops.var(x, axis=axes, keepdims=True)
+
+
+def standardize_gradient(g: Any, x: Any, mean: Any, scale: Any, axes: tuple[int, ...]) -> Any:
+    """The gradient of ``y = (x - mean) * scale`` where mean and scale are x's own, over ``axes``.
+
+    Args:
+        g: The gradient with respect to y.
+        scale: 1 / sqrt(variance + epsilon).
+
+    Source: Ioffe & Szegedy, Batch normalization (2015), section 3.
+    """
+    y = (x - mean) * scale
+    return scale * (
+        g - ops.mean(g, axis=axes, keepdims=True) - y * ops.mean(g * y, axis=axes, keepdims=True)
+    )
+
+
+def window_counts(shape: Sequence[int], dtype: Any, **how: Any) -> Any:
+    """How many elements of an image, padding not counted, each window of a pooling holds."""
+    return ops.sum_pool(np.ones(shape[-len(how["kernel_size"]) :], dtype), **how)

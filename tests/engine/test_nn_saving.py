@@ -1,0 +1,247 @@
+"""State dicts as files: what was saved is loaded, and a damaged file is an error that says why."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from dlcourse import nn
+from dlcourse.nn import safetensors
+from dlcourse.nn.saving import load_npz, load_safetensors, save_npz, save_safetensors
+
+FORMATS = [(save_npz, load_npz), (save_safetensors, load_safetensors)]
+each_format = pytest.mark.parametrize("save, load", FORMATS, ids=["npz", "safetensors"])
+
+DTYPES = ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?", ">f4", ">i8"]
+shapes = hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+arrays = st.sampled_from(DTYPES).flatmap(lambda dtype: hnp.arrays(np.dtype(dtype), shapes))
+names = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+def assert_same(found: dict[str, np.ndarray], state: dict[str, np.ndarray]) -> None:
+    assert sorted(found) == sorted(state)
+    for name, array in state.items():
+        assert found[name].dtype == array.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(found[name], array)
+
+
+@each_format
+def test_a_model_is_what_was_saved(save, load, tmp_path) -> None:
+    model, other = (nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)) for _ in range(2))
+    model(np.random.default_rng(0).normal(size=(2, 1, 5, 5)))
+    save(tmp_path / "model", model.state_dict())
+    other.load_state_dict(load(tmp_path / "model"))
+    assert_same(other.state_dict(), model.state_dict())
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(st.dictionaries(names, arrays, max_size=4))
+def test_safetensors_keep_all_arrays(state) -> None:
+    data = safetensors.dumps(state)
+    assert_same(safetensors.loads(data), state)
+    assert int.from_bytes(data[:8], "little") % 8 == 0
+
+
+AWKWARD = {
+    "file": np.ones(2), "a": np.zeros(3, "i2"), "a.npy": np.array(True), "": np.array(1.5),
+    "x/y": np.asfortranarray(np.arange(6.0).reshape(2, 3)), "übung": np.ones((0, 2), ">f4"),
+    "b": np.arange(10)[::-2],
+}  # fmt: skip
+
+
+@each_format
+def test_awkward_names_and_layouts_are_kept(save, load, tmp_path) -> None:
+    save(tmp_path / "state", AWKWARD)
+    found = load(str(tmp_path / "state"))
+    assert sorted(found) == sorted(AWKWARD)
+    for name, array in AWKWARD.items():
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_npz_files_are_numpys_in_both_directions(tmp_path) -> None:
+    save_npz(tmp_path / "ours.npz", {"a": np.ones(2), "b.c": np.arange(3)})
+    with np.load(tmp_path / "ours.npz", allow_pickle=False) as theirs:
+        assert_same(dict(theirs), {"a": np.ones(2), "b.c": np.arange(3)})
+    np.savez_compressed(tmp_path / "theirs.npz", a=np.arange(4.0))
+    assert_same(load_npz(tmp_path / "theirs.npz"), {"a": np.arange(4.0)})
+
+
+def test_a_file_of_the_published_format_is_read() -> None:
+    header = (
+        b'{"__metadata__":{"format":"pt"},"w":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]},'
+        b'"n":{"dtype":"I16","shape":[],"data_offsets":[8,10]},'
+        b'"none":{"dtype":"BOOL","shape":[0,3],"data_offsets":[10,10]}}   '
+    )
+    body = b"\x00\x00\x80\x3f\x00\x00\x00\xc0\xfe\xff"
+    found = safetensors.loads(len(header).to_bytes(8, "little") + header + body)
+    expected = {
+        "w": np.array([[1], [-2]], np.float32),
+        "n": np.array(-2, np.int16),
+        "none": np.ones((0, 3), bool),
+    }
+    assert_same(found, expected)
+    found["w"] += 1  # its own memory, which may be changed
+
+
+def test_the_published_format_is_written() -> None:
+    data = safetensors.dumps({"w": np.array([1, -2], np.float32), "n": np.array(-2, np.int16)})
+    size = int.from_bytes(data[:8], "little")
+    assert json.loads(data[8 : 8 + size]) == {
+        "w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
+        "n": {"dtype": "I16", "shape": [], "data_offsets": [8, 10]},
+    }
+    assert data[8:9] == b"{"
+    assert data[8 + size :] == b"\x00\x00\x80\x3f\x00\x00\x00\xc0\xfe\xff"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("safetensors") is None, reason="no safetensors")
+def test_the_reference_implementation_agrees() -> None:
+    from safetensors.numpy import load, save
+
+    state = {"a": np.ones((2, 3), np.float32), "b": np.array(5, np.int64), "c": np.ones(3, bool)}
+    assert_same(load(safetensors.dumps(state)), state)
+    assert_same(safetensors.loads(save(state)), state)
+
+
+def tensor(dtype="F32", shape=(2,), offsets=(0, 8)) -> dict:
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": list(offsets)}
+
+
+def with_header(header, body=bytes(8)) -> bytes:
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + body
+
+
+MALFORMED = {
+    "empty": (b"", "at least 8 bytes, got 0"),
+    "shorter than the length": (bytes(7), "at least 8 bytes, got 7"),
+    "a length beyond the end": (b"\x09" + bytes(15), "said to have 9 bytes; the file has 8"),
+    "an enormous length": (b"\xff" * 8 + bytes(8), "said to have 18446744073709551615 bytes"),
+    "no header": (bytes(8), "the header is no JSON"),
+    "no JSON": (with_header(b"{'w': 1}"), "the header is no JSON"),
+    "no UTF-8": (with_header(b'{"\xff": 1}'), "the header is no JSON"),
+    "endless nesting": (with_header(b"[" * 100_000), "the header is no JSON"),
+    "an array": (with_header([1]), r"expected a JSON object as header, got \[1\]"),
+    "a name twice": (
+        with_header(b'{"w":' + json.dumps(tensor()).encode() + b',"w":{}}'), "twice among"
+    ),
+    "no entry": (with_header({"w": 3}), "'w' to have dtype, shape and data_offsets, got 3"),
+    "a key too few": (with_header({"w": {"dtype": "F32", "shape": [2]}}), "'w' to have dtype"),
+    "a key too many": (with_header({"w": {**tensor(), "x": 1}}), "'w' to have dtype"),
+    "an unknown dtype": (with_header({"w": tensor("F8_E4M3")}), "has the dtype 'F8_E4M3'; known"),
+    "a dtype that is no text": (with_header({"w": tensor(["F32"])}), r"has the dtype \['F32'\]"),
+    "a negative length": (with_header({"w": tensor(shape=(-2,))}), "whole numbers >= 0"),
+    "a fraction": (with_header({"w": tensor(shape=(2.0,))}), "whole numbers >= 0"),
+    "a truth value": (with_header({"w": tensor("F64", shape=(True,))}), "whole numbers >= 0"),
+    "a shape that is no list": (with_header({"w": {**tensor(), "shape": 2}}), "whole numbers"),
+    "one offset": (with_header({"w": tensor(offsets=(0,))}), "two as data_offsets"),
+    "an end beyond the file": (with_header({"w": tensor(offsets=(4, 12))}), "bytes 4 to 12 of 8"),
+    "an end before the start": (with_header({"w": tensor(offsets=(8, 0))}), "bytes 8 to 0 of 8"),
+    "too few bytes": (with_header({"w": tensor(offsets=(0, 4))}), r"needs 8 bytes.*give 4"),
+    "an overflowing shape": (with_header({"w": tensor(shape=(2**40, 2**40))}), "needs 4835"),
+    "an overlap": (
+        with_header({"w": tensor(), "v": tensor(offsets=(4, 12))}, bytes(12)),
+        "'v' overlaps the tensor before it: it begins at byte 4, expected 8",
+    ),
+    "a gap": (
+        with_header({"w": tensor(), "v": tensor(offsets=(10, 18))}, bytes(18)),
+        "'v' leaves a gap: it begins at byte 10, expected 8",
+    ),
+    "bytes left over": (with_header({"w": tensor()}, bytes(9)), "end at byte 8, the file at 9"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("data, message", MALFORMED.values(), ids=MALFORMED)
+def test_a_malformed_safetensors_file_is_an_error_that_says_why(data, message, tmp_path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=f"(?s)model.safetensors: safetensors: .*{message}"):
+        load_safetensors(path)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.data())
+def test_a_safetensors_file_with_a_changed_byte_is_read_or_is_a_value_error(data) -> None:
+    good = safetensors.dumps({"w": np.arange(3.0), "b": np.ones(2, np.int16)})
+    place = data.draw(st.integers(0, len(good) - 1))
+    bad = bytearray(good)
+    bad[place] = data.draw(st.integers(0, 255))
+    try:
+        safetensors.loads(bytes(bad))
+    except ValueError as error:
+        assert str(error).startswith("safetensors: ")
+
+
+def zipped(**members: bytes):
+    def write(path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, data in members.items():
+                archive.writestr(name.replace("__", "."), data)
+
+    return write
+
+
+BAD_NPZ = {
+    "no archive": (lambda path: path.write_bytes(b"PK\x03\x04 no"), "not a zip file"),
+    "a pickle": (lambda path: path.write_bytes(b"\x80\x04N."), "not a zip file"),
+    "another member": (zipped(a__txt=b"text"), "'a.txt', which is no .npy"),
+    "no array": (zipped(a__npy=b"text"), "magic"),
+    "an object array": (
+        lambda path: np.savez(path, a=np.array([print], object)), "allow_pickle=False"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("write, message", BAD_NPZ.values(), ids=BAD_NPZ)
+def test_a_malformed_npz_file_is_an_error_that_says_why(write, message, tmp_path) -> None:
+    path = tmp_path / "model.npz"
+    write(path)
+    with pytest.raises(
+        ValueError, match=f"model.npz: expected an .npz file of arrays; .*{message}"
+    ):
+        load_npz(path)
+
+
+def test_a_truncated_npz_file_and_a_flipped_bit_are_errors(tmp_path) -> None:
+    path = tmp_path / "model.npz"
+    save_npz(path, {"a": np.arange(100.0)})
+    data = bytearray(path.read_bytes())
+    path.write_bytes(data[:-30])
+    with pytest.raises(ValueError, match=r"model\.npz"):
+        load_npz(path)
+    data[400] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="CRC"):
+        load_npz(path)
+
+
+@each_format
+def test_a_file_that_could_not_be_written_leaves_the_old_one(save, load, tmp_path) -> None:
+    path = tmp_path / "model"
+    save(path, {"a": np.ones(2)})
+    with pytest.raises(ValueError, match=r"(?i)object"):
+        save(path, {"a": np.zeros(2), "b": np.array([print], object)})
+    assert_same(load(path), {"a": np.ones(2)})
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("state", [{"w": np.array([1j])}, {"__metadata__": np.ones(2)}])
+def test_what_safetensors_cannot_hold_is_an_error(state) -> None:
+    with pytest.raises(
+        ValueError, match=r"expected one of the dtypes float64, .* a name other than"
+    ):
+        safetensors.dumps(state)
+
+
+@each_format
+def test_a_missing_file_is_pythons_error(save, load, tmp_path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load(tmp_path / "none")
