@@ -273,7 +273,27 @@ def _table(head: list[str], rows: list[list[str]]) -> nodes.table:
     return made
 
 
+def indented_is_literal(lines: list[str]) -> list[str]:
+    """A docstring in which formulas and programs, which stand indented, are literal for reST."""
+    made: list[str] = []
+    last = ""  # the last line that is not empty
+    for line in lines:
+        follows = bool(made) and not made[-1].strip() and last and not last[0].isspace()
+        if follows and line[:1].isspace() and not last.endswith("::"):
+            made += ["::", ""]
+        made.append(line)
+        last = line if line.strip() else last
+    return made
+
+
+def _process_docstring(
+    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    lines[:] = indented_is_literal(lines)
+
+
 def setup(app: Sphinx) -> dict[str, object]:
+    app.connect("autodoc-process-docstring", _process_docstring, priority=400)  # before napoleon
     app.add_directive("operations", Operations)
     app.add_directive("reading-order", ReadingOrder)
     app.add_directive("layers", Layers)
