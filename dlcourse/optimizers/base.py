@@ -172,9 +172,10 @@ class Optimizer(ABC):
         """A copy of the options and the state; with it, and the parameters, training can go on.
 
         Returns:
-            A dict: under "state", for the number of each parameter what is remembered of it, and
-            under "param_groups" the groups, with the numbers of their parameters under "params".
-            Parameters are numbered as in ``parameters``. The layout is that of torch.optim.Optimizer.state_dict.
+            A dict. Under "state" is, for the number of each parameter, what is remembered of it;
+            under "param_groups" are the groups, with the numbers of their parameters as "params".
+            Parameters are numbered as in ``parameters``. The layout is that of
+            torch.optim.Optimizer.state_dict.
         """
         number = {p: i for i, p in enumerate(self.parameters)}
         groups = [g | {"params": [number[p] for p in g["params"]]} for g in self.param_groups]
