@@ -159,7 +159,7 @@ def split(
     """
     x, y = (np.asarray(a) for a in data)
     n = _common_length("split", (x, y))
-    count = round(test * n) if isinstance(test, float) else test
+    count = round(test * n) if isinstance(test, float | np.floating) else test
     if not 0 < count < n:
         raise ValueError(
             f"split: expected a test share between 0 and 1, or a number of examples from 1 to "

@@ -25,7 +25,7 @@ from dlcourse.graphs.symbol import Symbol
 from dlcourse.ops import Array
 from dlcourse.ops.kernels import is_basic
 
-VIEWS = (ops.reshape, ops.transpose, ops.broadcast_to, ops.bitcast, ops.getitem)
+VIEWS = (ops.reshape, ops.transpose, ops.broadcast_to, ops.bitcast, ops.getitem, ops.flip)
 
 Kind = Literal["view", "into", "fresh"]
 

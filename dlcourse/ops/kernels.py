@@ -93,7 +93,8 @@ def where(c: Any, a: Any, b: Any, out: Array | None = None) -> Any:
 
 
 def _can_be_masked(a: Any, mask: Any) -> bool:
-    return type(a) is np.ndarray and a.dtype.char in INTEGER_OF and mask.dtype.char == "?"
+    is_float = type(a) is np.ndarray and a.dtype.char in INTEGER_OF
+    return is_float and (mask if hasattr(mask, "dtype") else np.asarray(mask)).dtype.char == "?"
 
 
 INTEGER_OF: dict[str, np.dtype[Any]] = {
@@ -300,7 +301,7 @@ def _matrices(a: Array) -> Array:
 
 
 def sort(a: Array, axis: int = -1) -> Array:
-    return np.sort(a, axis) if a.ndim else a
+    return np.sort(a, axis) if a.ndim else np.array(a)
 
 
 def argsort(a: Array, axis: int = -1) -> Array:
@@ -314,7 +315,8 @@ def getitem(a: Array, index: Any) -> Any:
 def is_basic(index: Any) -> bool:
     """Whether ``index`` selects a view: integers, slices, None and ... alone."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(p is None or p is ... or type(p) in (int, slice) for p in parts)
+    plain = (slice, np.integer)
+    return all(p is None or p is ... or type(p) is int or isinstance(p, plain) for p in parts)
 
 
 def scatter_add(a: Array, index: Any, shape: tuple[int, ...]) -> Array:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
 import numpy as np
 
 from dlcourse.autodiff import Tensor
+from dlcourse.autodiff.changes import note_change
 from dlcourse.ops import Array
 
 Parameters: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -116,14 +117,16 @@ class Optimizer(ABC):
 
     def _check_options(self, options: dict[str, Any]) -> None:
         """Refuse options out of their ranges."""
-        for name in options.keys() & RANGES.keys():
+        for name, value in options.items():
+            if name not in RANGES:
+                continue
             expected, holds = RANGES[name]
             try:
-                valid = holds(options[name])
+                valid = holds(value)
             except TypeError:
                 valid = False
             if not valid:
-                raise ValueError(f"{self._name}: expected {expected}, got {options[name]!r}")
+                raise ValueError(f"{self._name}: expected {expected}, got {value!r}")
 
     @property
     def _name(self) -> str:
@@ -204,10 +207,10 @@ class Optimizer(ABC):
             )
         state = {}
         for mine, group in zip(self.param_groups, groups, strict=True):
-            if group.keys() != {"params", *self.defaults}:
+            if group.keys() != mine.keys():
                 raise ValueError(
-                    f"{self._name}: expected a state dict with the options "
-                    f"{', '.join(self.defaults)}; got {', '.join(group.keys() - {'params'})}"
+                    f"{self._name}: expected the groups of a state dict to have "
+                    f"{', '.join(mine)}; got {', '.join(group)}"
                 )
             self._check_options(group)
             for p, i in zip(mine["params"], group["params"], strict=True):
@@ -326,6 +329,7 @@ class ElementwiseOptimizer(Optimizer):
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
         loss = None if closure is None else closure()
+        how = f"{self._name}.step()"
         for group in self.param_groups:
             h, dtype = dict(group), None
             bare = not (group["weight_decay"] or group["maximize"])  # then update() is the rule
@@ -346,6 +350,7 @@ class ElementwiseOptimizer(Optimizer):
                     self.rule(g, state, t, h) if bare else self.update(data, g, state, t, h)
                 )
                 np.subtract(data, delta, data)
+                note_change(data, how)
                 if slots:
                     state.update(slots)
         return loss

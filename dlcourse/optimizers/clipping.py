@@ -13,6 +13,7 @@ from typing import Any
 
 from dlcourse import ops
 from dlcourse.autodiff import Tensor
+from dlcourse.autodiff.changes import note_change
 from dlcourse.optimizers.base import Form
 
 
@@ -61,6 +62,7 @@ def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -
     _check_limit("clip_grad_value_", "clip_value", clip_value)
     for gradient in _gradients(parameters):
         gradient.data[...] = clip_by_value(gradient.data, clip_value)
+        note_change(gradient.data, "clip_grad_value_")
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> float:
@@ -79,6 +81,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> f
     norm = float(global_norm(before))
     for gradient, clipped in zip(gradients, clip_by_norm(before, max_norm), strict=True):
         gradient.data[...] = clipped
+        note_change(gradient.data, "clip_grad_norm_")
     return norm
 
 
