@@ -175,9 +175,10 @@ class Optimizer(ABC):
         """A copy of the options and the state; with it, and the parameters, training can go on.
 
         Returns:
-            {"state": {i: what is remembered of parameter i}, "param_groups": the groups, with the
-            numbers of their parameters under "params"}; parameters are numbered as in
-            ``parameters``. The layout is that of torch.optim.Optimizer.state_dict.
+            A dict. Under "state" is, for the number of each parameter, what is remembered of it;
+            under "param_groups" are the groups, with the numbers of their parameters as "params".
+            Parameters are numbered as in ``parameters``. The layout is that of
+            torch.optim.Optimizer.state_dict.
         """
         number = {p: i for i, p in enumerate(self.parameters)}
         groups = [g | {"params": [number[p] for p in g["params"]]} for g in self.param_groups]
@@ -241,7 +242,8 @@ class ElementwiseOptimizer(Optimizer):
     A subclass has the rule and the initial state. Its parameters may be moved one by one, as
     ``step`` does, or all at once as one long vector, as a compiled training step does.
 
-    Args, for every such optimizer, by name:
+    Args:
+        parameters: As of any Optimizer.
         weight_decay: The strength w of a pull towards zero, >= 0.
         decoupled_weight_decay: False: g = g + w p, the gradient of an L2 penalty, which the rule
             then scales like any gradient. True: p = p - lr w p beside the rule. By default
