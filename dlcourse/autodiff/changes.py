@@ -35,7 +35,9 @@ def note_change(array: Array, how: str) -> None:
     owner = _owner(array)
     key = id(owner)
     _latest = tick()
-    _changes[key] = (_latest, how, weakref.ref(owner, lambda _dead: _changes.pop(key, None)))
+    known = _changes.get(key)
+    alive = known[2] if known else weakref.ref(owner, lambda _dead: _changes.pop(key, None))
+    _changes[key] = (_latest, how, alive)
 
 
 def latest_change() -> int:

@@ -44,7 +44,7 @@ def reverse_sweep(
     leading = None if towards is None else _leading_to(towards, graph, follow)
     oldest = next((x.created for x in graph if x.op is not None), 0)
     overwritten = oldest < latest_change() and hasattr(root, "data")
-    anomaly = mode.anomaly
+    anomaly = mode.anomaly and hasattr(root, "data")
     gradients: dict[int, Any] = {id(root): seed}
     while graph:
         node: Any = graph.pop()

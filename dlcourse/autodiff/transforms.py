@@ -82,7 +82,7 @@ def value_and_grad(function: Function, argnums: ArgNums = 0) -> Callable[..., tu
 
     The gradient is with respect to the argument ``argnums``; a tuple of gradients for a tuple.
 
-    Raises (when called):
+    Raises when called:
         TypeError: The function returns no Tensor with exactly one element.
     """
 

@@ -42,7 +42,7 @@ def test_a_model_is_what_was_saved(save, load, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(st.dictionaries(names, arrays, max_size=4))
 def test_safetensors_keep_all_arrays(state) -> None:
     data = safetensors.dumps(state)
@@ -167,7 +167,7 @@ def test_a_malformed_safetensors_file_is_an_error_that_says_why(data, message, t
         load_safetensors(path)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.data())
 def test_a_safetensors_file_with_a_changed_byte_is_read_or_is_a_value_error(data) -> None:
     good = safetensors.dumps({"w": np.arange(3.0), "b": np.ones(2, np.int16)})
