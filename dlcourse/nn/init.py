@@ -1,7 +1,8 @@
 """Initial values: arrays of a given shape, drawn from a given generator.
 
 A weight has the shape (fan_out, fan_in), that of a convolution ``(out, in, *kernel)``. Write them
-into a layer with ``layer.weight.copy_(kaiming_normal(layer.weight.shape, rng))`` under ``no_grad()``.
+into a layer with ``layer.weight.copy_(kaiming_normal(layer.weight.shape, rng))`` under
+``no_grad()``.
 
 Source: torch.nn.init, whose names and formulas these are; there they overwrite a tensor.
 """
