@@ -383,7 +383,7 @@ def bitcast(a: Array, dtype: Any) -> Array:
 
 def embedding(weight: Array, indices: Any) -> Any:
     _check_rows(indices, len(weight))
-    return weight[indices]
+    return np.take(weight, indices, axis=0)  # a copy, also for a single row
 
 
 def add_rows(a: Array, indices: Any, count: int) -> Array:

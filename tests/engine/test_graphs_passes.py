@@ -147,7 +147,8 @@ def test_a_pass_leaves_the_values_shapes_and_dtypes_alone(name, run) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in LEAVES if n.startswith(("x *", "x -", "x /", "0 -", "1 /", "1 **", "x +", "true"))]
+    "name",
+    [n for n in LEAVES if n.startswith(("x *", "x -", "x /", "0 -", "1 /", "1 **", "x +", "true"))],
 )
 def test_simplify_keeps_what_only_looks_neutral(name) -> None:
     graph = trace(LEAVES[name][0], *LEAVES[name][1])
@@ -256,7 +257,7 @@ def test_groups_of_elementwise_operations_are_one(function, arguments, operation
 
 
 def test_a_fused_graph_has_no_rule() -> None:
-    graph = fuse_elementwise(trace(lambda x: ((x * 2).exp() + 1), 1.0))
+    graph = fuse_elementwise(trace(lambda x: (x * 2).exp() + 1, 1.0))
     with pytest.raises(TypeError, match=r"gradient\(graph\) before"):
         gradient(graph)
 

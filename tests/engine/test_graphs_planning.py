@@ -248,7 +248,7 @@ def donated(function, donate, states, *batch, rounds=3):
             np.testing.assert_allclose(kept[position], expected[output], rtol=1e-14)
             values[position] = np.array(expected[output])
         for y in found:
-            y[...] = np.nan  # what is returned is the caller's
+            y[...] = -7  # what is returned is the caller's
     return compiled
 
 
