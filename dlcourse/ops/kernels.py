@@ -353,7 +353,7 @@ def scatter_add_along_axis(
 
 
 def _places(shape: tuple[int, ...], indices: Array, axis: int) -> tuple[Array, ...]:
-    """The index of the elements ``indices`` of each line along ``axis`` of an array of that shape."""
+    """Where ``indices`` along ``axis`` point, line by line, in an array of ``shape``."""
     if indices.dtype.kind not in "iu" or indices.ndim != len(shape):
         raise IndexError(
             f"expected integers with {len(shape)} axes as indices, "
