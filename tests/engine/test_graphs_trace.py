@@ -65,7 +65,7 @@ def test_a_parameter_or_constant_is_printed_in_short(function, text) -> None:
     assert text in str(trace(function, X))
 
 
-Pair = namedtuple("Pair", "first second")  # noqa: PYI024 (a structure of the standard library)
+Pair = namedtuple("Pair", "first second")
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_the_third_derivative_of_a_polynomial() -> None:
 
 def test_the_gradient_has_zeros_for_what_is_not_used_and_nothing_for_integers() -> None:
     graph = trace(lambda x, n, y: (x * n).sum(), X, np.int64(2), np.ones(2, np.float32))
-    value, gx, gy = gradient(graph).run(X, np.int64(3), np.ones(2, np.float32))
+    _, gx, gy = gradient(graph).run(X, np.int64(3), np.ones(2, np.float32))
     np.testing.assert_array_equal(gx, np.full((2, 3), 3.0))
     assert (gy.tolist(), gy.dtype) == ([0, 0], np.float32)
     (only,) = gradient(graph, wrt=[2], with_value=False).run(X, np.int64(3), np.ones(2, "f4"))
