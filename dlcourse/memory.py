@@ -38,7 +38,7 @@ class Stay:
 
 
 def stays(plan: Plan) -> list[Stay]:
-    """Which value is where and when, in order of the steps; donated inputs come first.
+    """Which value of ``plan`` is where and when, in order of the steps; donated inputs come first.
 
     A view has no memory of its own: it prolongs the stay of the value that it looks at. A part of a
     concatenation that is computed right into the whole belongs to the whole.
