@@ -35,7 +35,8 @@ course: env sandbox book notebooks exercises grade ## everything: environment, b
 	@echo "  gradebook   $(OUTPUT)/gradebook.db"
 
 test: lint sandbox browser book ## everything that CI checks
-	$(BIN)/pytest tests book/notebooks --nbval
+	$(BIN)/pytest tests/engine --numprocesses $(JOBS)
+	$(BIN)/pytest tests book/notebooks --nbval --ignore tests/engine
 
 lint: env
 	$(BIN)/ruff check .

@@ -63,13 +63,13 @@ def explain_failure(
 
 
 def _describe(x: Any) -> str:
-    if isinstance(x, np.ndarray):
+    if hasattr(x, "shape"):
         return f"shape {x.shape}, dtype {x.dtype}"
     return f"{type(x).__name__} {x!r}"
 
 
 def _expectation(op: Primitive, arguments: Sequence[Any], message: str) -> list[str]:
-    shapes = [x.shape for x in arguments if isinstance(x, np.ndarray)]
+    shapes = [x.shape for x in arguments if hasattr(x, "shape")]
     if op.name == "matmul" and len(shapes) == 2 and all(shapes):
         a, b = shapes
         inner = "b.shape[-2]" if len(b) > 1 else "b.shape[-1]"
