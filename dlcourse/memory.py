@@ -111,7 +111,7 @@ def _without_overlaps(found: Sequence[Stay]) -> list[Stay]:
 
 
 def live_bytes(plan: Plan) -> list[int]:
-    """For each step, the bytes of the values that are in memory during it."""
+    """For each step of ``plan``, the bytes of the values that are in memory during it."""
     every = stays(plan)
     return [sum(s.nbytes for s in every if s.start <= t < s.stop) for t in range(len(plan.steps))]
 
