@@ -28,7 +28,7 @@ def digits(dtype: Any = np.float64) -> Dataset:
     """Handwritten digits, 8 by 8 pixels.
 
     Returns:
-        A Dataset with
+        A Dataset, with x of the given ``dtype``
 
         - x: (1797, 64), the pixels row by row, grey levels from 0 (white) to 16 (black).
         - y: (1797,), int64, the digit from 0 to 9.
@@ -46,7 +46,7 @@ def iris(dtype: Any = np.float64) -> Dataset:
     """Flowers of three species of iris.
 
     Returns:
-        A Dataset with
+        A Dataset, with x of the given ``dtype``
 
         - x: (150, 4), length and width of the sepals, length and width of the petals, in cm.
         - y: (150,), int64: 0 setosa, 1 versicolor, 2 virginica.
@@ -64,7 +64,7 @@ def wine(dtype: Any = np.float64) -> Dataset:
     """Wines of three growers, analysed.
 
     Returns:
-        A Dataset with
+        A Dataset, with x of the given ``dtype``
 
         - x: (178, 13), alcohol, malic acid, ash, alkalinity of ash, magnesium, total phenols,
           flavonoids, nonflavonoid phenols, proanthocyanins, colour intensity, hue, OD280/OD315
@@ -83,7 +83,7 @@ def breast_cancer(dtype: Any = np.float64) -> Dataset:
     """Tumours of the breast, described by the cell nuclei in a digitised picture.
 
     Returns:
-        A Dataset with
+        A Dataset, with x of the given ``dtype``
 
         - x: (569, 30), of ten measures of a nucleus (radius, texture, perimeter, area, smoothness,
           compactness, concavity, concave points, symmetry, fractal dimension) the mean over the
@@ -103,7 +103,7 @@ def diabetes(dtype: Any = np.float64) -> Dataset:
     """How diabetes progressed within a year; a regression.
 
     Returns:
-        A Dataset with
+        A Dataset, with x of the given ``dtype``
 
         - x: (442, 10), age (years), sex (1 or 2), body mass index (kg/m2), blood pressure (mm Hg),
           and six blood measurements s1 to s6, as they were measured.

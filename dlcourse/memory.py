@@ -38,7 +38,7 @@ class Stay:
 
 
 def stays(plan: Plan) -> list[Stay]:
-    """Which value is where and when, in order of the steps; donated inputs come first.
+    """Which value of ``plan`` is where and when, in order of the steps; donated inputs come first.
 
     A view has no memory of its own: it prolongs the stay of the value that it looks at. A part of a
     concatenation that is computed right into the whole belongs to the whole.
@@ -111,7 +111,7 @@ def _without_overlaps(found: Sequence[Stay]) -> list[Stay]:
 
 
 def live_bytes(plan: Plan) -> list[int]:
-    """For each step, the bytes of the values that are in memory during it."""
+    """For each step of ``plan``, the bytes of the values that are in memory during it."""
     every = stays(plan)
     return [sum(s.nbytes for s in every if s.start <= t < s.stop) for t in range(len(plan.steps))]
 

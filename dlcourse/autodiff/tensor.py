@@ -348,7 +348,7 @@ def gradients(
 
 
 def raw_value(x: Any) -> Any:
-    """The array of a Tensor; anything else as it is."""
+    """The array of a Tensor ``x``; any other ``x`` as it is."""
     return x.data if isinstance(x, Tensor) else x
 
 

@@ -57,6 +57,11 @@ def jvp(
     Forward mode, by transposing twice: the pullback g -> g . J is linear in g, so the derivative
     of <g . J, tangent> with respect to g is J . tangent, exactly. It needs no rules of its own.
 
+    Args:
+        function: Takes as many arrays or Tensors as there are primals, returns one.
+        primals: The arguments.
+        tangents: For each the direction in which it moves, of its shape.
+
     Raises:
         ValueError: A tangent has not the shape of its primal, or there is not one for each.
 
@@ -97,7 +102,12 @@ def value_and_grad(function: Function, argnums: ArgNums = 0) -> Callable[..., tu
 
 
 def grad(function: Function, argnums: ArgNums = 0) -> Callable[..., Any]:
-    """The gradient of a scalar function, as a function of the same arguments."""
+    """The gradient of a scalar function, as a function of the same arguments.
+
+    Args:
+        function: Takes arrays or Tensors, returns a scalar.
+        argnums: By which argument to differentiate; for a tuple of numbers the result is a tuple.
+    """
     both = value_and_grad(function, argnums)
     return lambda *arguments: both(*arguments)[1]
 
@@ -106,6 +116,10 @@ def jacobian(function: Function, argnums: int = 0) -> Function:
     """The Jacobian, as a function of the same arguments: shape y.shape + x.shape.
 
     It takes one reverse sweep for each element of y; reverse mode gives a Jacobian by rows.
+
+    Args:
+        function: Takes arrays or Tensors, returns one.
+        argnums: By which argument to differentiate.
     """
 
     def derivative(*arguments: Any) -> Tensor:
@@ -126,7 +140,12 @@ def jacobian(function: Function, argnums: int = 0) -> Function:
 
 
 def hessian(function: Function, argnums: int = 0) -> Function:
-    """The matrix of second derivatives of a scalar function: shape x.shape + x.shape."""
+    """The matrix of second derivatives of a scalar function: shape x.shape + x.shape.
+
+    Args:
+        function: Takes arrays or Tensors, returns a scalar.
+        argnums: By which argument to differentiate.
+    """
     return jacobian(grad(function, argnums), argnums)
 
 

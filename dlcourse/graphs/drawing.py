@@ -24,7 +24,12 @@ LONGEST = 24
 
 
 def draw(graph: Graph, direction: Direction = "TB") -> GraphDrawing:
-    """Draw ``graph``: each operation with its name and type, a subgraph in a frame of its own."""
+    """Draw ``graph``: each operation with its name and type, a subgraph in a frame of its own.
+
+    Args:
+        graph: What to draw.
+        direction: "TB", from top to bottom, or "LR", from left to right.
+    """
     drawing = GraphDrawing(direction=direction)
     drawing.groups += _add(drawing, graph, {}).groups
     return drawing

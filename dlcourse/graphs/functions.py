@@ -241,6 +241,7 @@ def function(
     a part of the one that is being traced.
 
     Args:
+        python_function: The function. Without it ``function(...)`` is a decorator.
         input_signature: What the array arguments must be like: anything with a shape and a dtype,
             such as `placeholder`, one for each of their leaves in order.
         max_traces: Warn when there are more traces than this.

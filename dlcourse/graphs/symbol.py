@@ -149,7 +149,12 @@ class Symbol(Node):
 
 
 def placeholder(shape: Sequence[int], dtype: Any = np.float64, name: str | None = None) -> Symbol:
-    """A Symbol for an input, to be given when the graph is run."""
+    """A Symbol for an input, to be given when the graph is run.
+
+    Args:
+        shape, dtype: Those of the array that will be given.
+        name: What the input is called when the graph is printed or drawn.
+    """
     return Symbol(shape, dtype, name=name)
 
 

@@ -49,6 +49,9 @@ def gain_of(nonlinearity: str, negative_slope: float = 0.01) -> float:
 def fans(shape: Sequence[int]) -> tuple[int, int]:
     """Of a weight: how many inputs one output depends on, and how many outputs one input reaches.
 
+    Args:
+        shape: (fan_out, fan_in), of a convolution ``(out, in, *kernel)``.
+
     Source: torch.nn.init._calculate_fan_in_and_fan_out.
     """
     if len(shape) < 2:
@@ -58,17 +61,22 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def constant(shape: Sequence[int], value: float, dtype: Any = np.float64) -> Array:
-    """An array filled with ``value``."""
+    """An array filled with ``value``.
+
+    Args:
+        shape, dtype: Of the array.
+        value: Each element's.
+    """
     return np.full(shape, value, dtype)
 
 
 def zeros(shape: Sequence[int], dtype: Any = np.float64) -> Array:
-    """An array of zeros."""
+    """An array of zeros; shape and dtype as of constant."""
     return np.zeros(shape, dtype)
 
 
 def ones(shape: Sequence[int], dtype: Any = np.float64) -> Array:
-    """An array of ones."""
+    """An array of ones; shape and dtype as of constant."""
     return np.ones(shape, dtype)
 
 
@@ -79,7 +87,13 @@ def uniform(
     high: float = 1.0,
     dtype: Any = np.float64,
 ) -> Array:
-    """Uniformly distributed numbers from ``low`` to ``high``."""
+    """Uniformly distributed numbers from ``low`` to ``high``.
+
+    Args:
+        shape, dtype: Of the array.
+        rng: Where the numbers come from.
+        low, high: The bounds; high is excluded.
+    """
     return rng.uniform(low, high, tuple(shape)).astype(dtype)
 
 
@@ -90,7 +104,13 @@ def normal(
     std: float = 1.0,
     dtype: Any = np.float64,
 ) -> Array:
-    """Normally distributed numbers."""
+    """Normally distributed numbers.
+
+    Args:
+        shape, dtype: Of the array.
+        rng: Where the numbers come from.
+        mean, std: The mean and the standard deviation.
+    """
     return rng.normal(mean, std, tuple(shape)).astype(dtype)
 
 
@@ -98,6 +118,11 @@ def xavier_uniform(
     shape: Sequence[int], rng: np.random.Generator, gain: float = 1.0, dtype: Any = np.float64
 ) -> Array:
     """Uniform with standard deviation gain * sqrt(2 / (fan_in + fan_out)), for tanh and sigmoid.
+
+    Args:
+        shape, dtype: Of the weight.
+        rng: Where the numbers come from.
+        gain: A factor; see gain_of.
 
     Source: Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural
     networks; ``torch.nn.init.xavier_uniform_``, keras.initializers.GlorotUniform.
@@ -109,6 +134,8 @@ def xavier_normal(
     shape: Sequence[int], rng: np.random.Generator, gain: float = 1.0, dtype: Any = np.float64
 ) -> Array:
     """Normal with the standard deviation of ``xavier_uniform``.
+
+    Args: as for xavier_uniform.
 
     Source: ``torch.nn.init.xavier_normal_``. keras.initializers.GlorotNormal draws again what is
     more than two standard deviations away.
@@ -150,6 +177,8 @@ def kaiming_normal(
 ) -> Array:
     """Normal with the standard deviation of ``kaiming_uniform``.
 
+    Args: as for kaiming_uniform.
+
     Source: ``torch.nn.init.kaiming_normal_``. keras.initializers.HeNormal draws again what is more
     than two standard deviations away.
     """
@@ -163,6 +192,11 @@ def orthogonal(
     """A random matrix with orthogonal rows or columns (of the longer kind), each of length gain.
 
     A weight of more than two axes counts as a matrix with one row for each output.
+
+    Args:
+        shape, dtype: Of the weight.
+        rng: Where the numbers come from.
+        gain: A factor; see gain_of.
 
     Source: Saxe et al. (2014), https://arxiv.org/abs/1312.6120; ``torch.nn.init.orthogonal_``.
     """

@@ -127,8 +127,11 @@ class RNN(_Recurrent):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh).
 
     Args:
-        nonlinearity: "tanh" or "relu"; the other arguments are those of every recurrent layer:
-            input_size, hidden_size, num_layers, bias, rng, dtype.
+        input_size: The features of x.
+        hidden_size: H, the features of the state.
+        nonlinearity: "tanh" or "relu".
+        options: Those that every recurrent layer has: ``num_layers``, one upon the other; ``bias``,
+            whether there are b_ih and b_hh; ``rng``, where the initial values come from; ``dtype``.
 
     Called with x (N, T, input_size) and, if given, h (num_layers, N, H), it returns the states of
     the last layer (N, T, H) and the last state of each layer (num_layers, N, H).
@@ -165,7 +168,7 @@ class GRU(_Recurrent):
 
     Called with x (N, T, input_size) and, if given, h (num_layers, N, H), it returns the states of
     the last layer (N, T, H) and the last state of each layer (num_layers, N, H). The weights have
-    the gates r, z, n in this order; see _Recurrent for the arguments.
+    the gates r, z, n in this order; the arguments are those of RNN.
 
     Source: Cho et al. (2014), https://arxiv.org/abs/1406.1078; torch.nn.GRU with batch_first=True.
     Keras's GRU (reset_after=True) is the same function with the order z, r, n.
@@ -194,7 +197,7 @@ class LSTM(_Recurrent):
 
     Called with x (N, T, input_size) and, if given, (h, c), each (num_layers, N, H), it returns the
     states of the last layer (N, T, H) and the last (h, c) of each layer. The weights have the gates
-    i, f, g, o in this order; see _Recurrent for the arguments.
+    i, f, g, o in this order; the arguments are those of RNN.
 
     Source: Hochreiter & Schmidhuber (1997), Long short-term memory; torch.nn.LSTM with
     batch_first=True.

@@ -68,7 +68,7 @@ def squeeze(a: Any, axis: int) -> Any:
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
-    """``a`` with two axes exchanged."""
+    """``a`` with ``axis1`` and ``axis2`` exchanged."""
     order = list(range(len(a.shape)))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return t.transpose(a, axes=tuple(order))

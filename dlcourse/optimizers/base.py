@@ -52,6 +52,7 @@ class Optimizer(ABC):
     Args:
         parameters: Tensors, or groups of them: dicts with the tensors under "params" and, under
             their names, the options in which the group differs from the arguments.
+        defaults: The options of the subclass, for groups that do not give their own.
 
     Attributes:
         param_groups: For each group a dict of "params" and all options; they may be changed
@@ -250,6 +251,7 @@ class ElementwiseOptimizer(Optimizer):
             False in form "torch" and True in form "keras", as there.
         maximize: Move with the gradients, not against them.
         form: "torch" or "keras", whose formula and defaults to use where they differ.
+        own: The options of the subclass's rule, with their defaults.
 
     Source of decoupled decay: Loshchilov and Hutter (2019), Decoupled weight decay regularization,
     https://arxiv.org/abs/1711.05101.

@@ -57,6 +57,10 @@ def clip_by_norm(gradients: Sequence[Any], max_norm: float, form: Form = "torch"
 def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
     """Hold each number of each gradient to -clip_value .. clip_value, in place.
 
+    Args:
+        parameters: Tensors; those without a gradient are left out.
+        clip_value: The largest size of a number.
+
     Source: ``torch.nn.utils.clip_grad_value_``.
     """
     _check_limit("clip_grad_value_", "clip_value", clip_value)
@@ -67,6 +71,10 @@ def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -
 
 def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> float:
     """Scale the gradients down together to a global norm of at most ``max_norm``, in place.
+
+    Args:
+        parameters: Tensors; those without a gradient are left out.
+        max_norm: The largest norm that is left as it is.
 
     Returns:
         The norm before; 0 if there are no gradients.
