@@ -7,19 +7,21 @@ optimizer remembers. The update then takes as many operations for all parameters
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff import Tensor
+from dlcourse.autodiff.node import leaves_of
 from dlcourse.graphs import Symbol, gradients_of, placeholder
 from dlcourse.graphs.compiling import Compiled, compile
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import record_symbols
 from dlcourse.graphs.tracing import placeholder_like
-from dlcourse.nn import Module, functional_call
+from dlcourse.nn import Module, functional_call_with_buffers
 from dlcourse.ops import Array
 from dlcourse.optimizers import ElementwiseOptimizer
 
@@ -28,7 +30,10 @@ class CompiledStep:
     """One training step, ``step(*batch)``, as a function that returns the loss before the move.
 
     The parameters stay those of the model: their ``data`` are views of the long vector. So the
-    model can be used between steps, and the optimizer's state dict is up to date.
+    model can be used between steps, and the optimizer's state dict is up to date. A Tensor of the
+    model that is not the optimizer's is read in each step. The statistics that a module keeps, as
+    batch normalisation does, are updated. Parameters that the loss does not depend on stay, as
+    they do in a dynamic step, which finds no gradient for them.
 
     Args:
         model: The model; its first argument is the batch's first array.
@@ -41,7 +46,8 @@ class CompiledStep:
 
     Raises:
         TypeError: The optimizer has no elementwise rule (LBFGS), or a group has several dtypes.
-        ValueError: A parameter of the optimizer is not the model's.
+        ValueError: A parameter of the optimizer is not the model's. In a step: the batch has other
+            shapes or dtypes, or an option of the optimizer other than lr has changed.
 
     Source: torch.compile and jax.jit of a whole step; flat parameters as in
     torch.nn.utils.parameters_to_vector.
@@ -59,37 +65,54 @@ class CompiledStep:
                 f"compile_step: {type(optimizer).__name__} has no rule for each number by itself; "
                 "use its dynamic step()"
             )
-        self.optimizer = optimizer
-        self.groups = [_FlatGroup(i, optimizer) for i in range(len(optimizer.param_groups))]
-        self.compiled = self._compile(model, loss, examples)
+        self.model, self.optimizer = model, optimizer
+        self.options = _options(optimizer)
+        tensors = _tensors(model)
+        names = {id(p): name for name, p in tensors.items()}
+        if not all(id(p) in names for p in optimizer.parameters):
+            raise ValueError("compile_step: a parameter of the optimizer is not the model's")
+        forward = self._forward(loss, tensors, examples)
+        used = _leaves(forward.outputs[0])
+        places = zip(tensors.values(), forward.inputs[len(examples) :], strict=True)
+        reached = {id(p) for p, symbol in places if id(symbol) in used}
+        self.groups = []
+        for i, options in enumerate(optimizer.param_groups):
+            params = [p for p in options["params"] if id(p) in reached]
+            if params:
+                self.groups.append(_FlatGroup(i, optimizer, params))
+        moved = {id(p) for group in self.groups for p in group.params}
+        self.read = [name for name, p in tensors.items() if id(p) not in moved]
+        self.compiled = self._compile(forward, tensors, len(examples))
         memory = iter(self.compiled.state)
         for group in self.groups:
             group.bind(memory)
-        self._state = optimizer.state
 
-    def _compile(
-        self, model: Module, loss: Callable[..., Any], examples: Sequence[Any]
-    ) -> Compiled:
-        names = {id(p): name for name, p in model.named_parameters()}
+    def _forward(
+        self, loss: Callable[..., Any], tensors: Mapping[str, Tensor], examples: Sequence[Any]
+    ) -> Graph:
+        """From the batch and all Tensors of the model, the loss and the next statistics."""
         batch = [placeholder_like(x, f"batch{i}") for i, x in enumerate(examples)]
-        inputs: list[Symbol] = list(batch)
-        outputs: list[Any] = []
+        values = {name: placeholder_like(p, name) for name, p in tensors.items()}
+        with record_symbols() as nodes:
+            y, statistics = functional_call_with_buffers(self.model, values, batch[0])
+            outputs = [loss(y, *batch[1:]), *statistics.values()]
+        self.updated = list(statistics)
+        return Graph([*batch, *values.values()], outputs, "forward", nodes)
+
+    def _compile(self, forward: Graph, tensors: Mapping[str, Tensor], count: int) -> Compiled:
+        values = dict(zip(tensors, forward.inputs[count:], strict=True))
+        symbol_of = {id(tensors[name]): x for name, x in values.items()}
+        inputs: list[Symbol] = [*forward.inputs[:count], *(values[name] for name in self.read)]
         with record_symbols():
-            values: dict[str, Any] = {}
-            for group in self.groups:
-                for p, symbol in zip(group.params, group.unpacked(), strict=True):
-                    if id(p) not in names:
-                        raise ValueError(
-                            "compile_step: a parameter of the optimizer is not the model's"
-                        )
-                    values[names[id(p)]] = symbol
-            result = loss(functional_call(model, values, batch[0]), *batch[1:])
-            outputs.append(result)
-            donate = {}
             for group in self.groups:
                 inputs += [group.lr, group.t]
+                for p, symbol in zip(group.params, group.unpacked(), strict=True):
+                    symbol_of[id(p)] = symbol
+            given = [symbol_of[id(p)] for p in tensors.values()]
+            outputs = forward.run(*forward.inputs[:count], *given)
+            donate = {}
             for group in self.groups:
-                gradients = gradients_of(result, [values[names[id(p)]] for p in group.params])
+                gradients = gradients_of(outputs[0], [symbol_of[id(p)] for p in group.params])
                 for old, new in group.updated(gradients):
                     donate[len(outputs)] = len(inputs)
                     inputs.append(old)
@@ -98,13 +121,45 @@ class CompiledStep:
 
     def __call__(self, *batch: Any) -> Array:
         """Move the parameters by one step; the loss of ``batch`` before it, a 0-d array."""
-        if self.optimizer.state is not self._state or not all(g.is_current() for g in self.groups):
+        self._check_options()
+        if not all(group.is_current() for group in self.groups):
             for group in self.groups:
                 group.load()
-            self._state = self.optimizer.state
-        scalars = [x for group in self.groups for x in group.advance()]
-        loss: Array = self.compiled(*batch, *scalars)[0]
-        return loss
+        tensors = _tensors(self.model) if self.read else {}
+        read = [tensors[name].data for name in self.read]
+        scalars = [x for group in self.groups for x in group.scalars()]
+        loss, *statistics = self.compiled(*batch, *read, *scalars)
+        for group in self.groups:
+            group.advance()
+        for name, value in zip(self.updated, statistics, strict=True):
+            tensors[name].copy_(value)
+        return loss  # type: ignore[no-any-return]
+
+    def _check_options(self) -> None:
+        options = _options(self.optimizer)
+        if options == self.options:
+            return
+        raise ValueError(
+            "compile_step: the groups or options of the optimizer have changed since the step was "
+            "compiled. Compile it again; lr alone may change from step to step."
+        )
+
+
+def _options(optimizer: ElementwiseOptimizer) -> list[tuple[Any, ...]]:
+    """What a compiled step takes as given: of each group its options and how many parameters."""
+    names = [name for name in optimizer.defaults if name != "lr"]
+    return [
+        (len(group["params"]), *[group[name] for name in names]) for group in optimizer.param_groups
+    ]
+
+
+def _leaves(loss: Any) -> set[int]:
+    """The ids of the inputs that the loss depends on."""
+    return set(map(id, leaves_of(loss))) if isinstance(loss, Symbol) else set()
+
+
+def _tensors(model: Module) -> dict[str, Tensor]:
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 def compile_step(
@@ -115,20 +170,22 @@ def compile_step(
 
 
 class _FlatGroup:
-    """A parameter group whose parameters, and each slot of its state, lie in one vector."""
+    """The parameters of a group that are moved; they, and each slot of their state, in a vector."""
 
-    def __init__(self, number: int, optimizer: ElementwiseOptimizer) -> None:
+    def __init__(
+        self, number: int, optimizer: ElementwiseOptimizer, params: Sequence[Tensor]
+    ) -> None:
         self.optimizer = optimizer
         self.options = optimizer.param_groups[number]
-        self.params: list[Tensor] = self.options["params"]
+        self.params = params
         dtypes = {p.dtype for p in self.params}
         if len(dtypes) != 1:
             raise TypeError(
                 f"compile_step: expected one dtype in a group, got {sorted(map(str, dtypes))}"
             )
         (self.dtype,) = dtypes
-        stops = np.cumsum([p.size for p in self.params]).tolist()
-        self.places = [slice(a, b) for a, b in zip([0, *stops[:-1]], stops, strict=True)]
+        stops = np.cumsum([0, *(p.size for p in self.params)]).tolist()
+        self.places = [slice(a, b) for a, b in pairwise(stops)]
         self.size = stops[-1]
         self.vector = placeholder((self.size,), self.dtype, f"parameters{number}")
         self.lr = placeholder((), self.dtype, f"lr{number}")
@@ -159,29 +216,37 @@ class _FlatGroup:
 
     # --- The memory -------------------------------------------------------------------------------
 
-    def bind(self, memory: Any) -> None:
+    def bind(self, memory: Iterator[Array]) -> None:
         """Take the vectors of the compiled function for the parameters and their state."""
-        self.data: Array = next(memory)
-        self.memory = {name: next(memory) for name in self.slots}
-        for p, place in zip(self.params, self.places, strict=True):
-            view = self.data[place].reshape(p.shape)
-            view[...] = p.data
-            p.data = view
+        vector = next(memory)
+        slots = {name: next(memory) for name in self.slots}
+        # For each parameter its place in each vector.
+        self.data = [self._place(vector, i) for i in range(len(self.params))]
+        self.memory = [
+            {name: self._place(slot, i) for name, slot in slots.items()}
+            for i in range(len(self.params))
+        ]
         self.load()
 
+    def _place(self, vector: Array, i: int) -> Array:
+        return vector if vector.ndim == 0 else vector[self.places[i]].reshape(self.params[i].shape)
+
     def load(self) -> None:
-        """Copy the optimizer's state into the vectors, and make it views of them."""
+        """Copy the parameters and the optimizer's state into the vectors; make them views there."""
+        for p, place in zip(self.params, self.data, strict=True):
+            if p.data is not place:
+                place[...] = p.data
+                p.data = place
         steps = set()
-        for p, place in zip(self.params, self.places, strict=True):
+        for p, slots in zip(self.params, self.memory, strict=True):
             state = self.optimizer.state.get(p)
             if state is None:
                 state = {"step": 0, **self.optimizer.initial_state(p.data, self.options)}
                 self.optimizer.state[p] = state
             steps.add(state["step"])
-            for name, vector in self.memory.items():
-                whole = vector if vector.ndim == 0 else vector[place].reshape(p.shape)
-                whole[...] = state[name]
-                state[name] = whole
+            for name, place in slots.items():
+                place[...] = state[name]
+                state[name] = place
         if len(steps) > 1:
             raise ValueError(
                 f"compile_step: expected parameters that moved equally often, got {steps} steps"
@@ -189,12 +254,21 @@ class _FlatGroup:
         (self.steps,) = steps
 
     def is_current(self) -> bool:
-        """Whether the optimizer's state is still that of the vectors."""
-        return bool(self.optimizer.state[self.params[0]]["step"] == self.steps)
+        """Whether the parameters and the optimizer's state are those of the vectors."""
+        for p, place, slots in zip(self.params, self.data, self.memory, strict=True):
+            state = self.optimizer.state.get(p)
+            if p.data is not place or state is None or state["step"] != self.steps:
+                return False
+            if any(state[name] is not slot for name, slot in slots.items()):
+                return False
+        return True
 
-    def advance(self) -> tuple[Array, Array]:
-        """Count a step; the learning rate and the number of the step."""
+    def scalars(self) -> tuple[Array, Array]:
+        """The learning rate and the number of the next step."""
+        return np.asarray(self.options["lr"], self.dtype), np.asarray(self.steps + 1, self.dtype)
+
+    def advance(self) -> None:
+        """Count a step."""
         self.steps += 1
         for p in self.params:
             self.optimizer.state[p]["step"] = self.steps
-        return np.asarray(self.options["lr"], self.dtype), np.asarray(self.steps, self.dtype)

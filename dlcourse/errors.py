@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.ops import Primitive
+from dlcourse.ops import Array, Primitive
 
 # Modules whose lines are not the user's; the second and third call decorated functions.
 _NOT_THE_USERS = ("dlcourse", "contextlib", "functools")
@@ -31,6 +31,24 @@ def users_line() -> str:
     return f"{place}: {text}" if text else place
 
 
+def misuse(text: str) -> RuntimeError:
+    """An error for a call that cannot be answered in this state, with the user's line."""
+    return RuntimeError(f"{text}\n  at {users_line()}")
+
+
+def explain_change(name: str, array: Array, value: Any, error: Exception) -> Exception:
+    """An exception of the type of ``error`` for an array that cannot be changed as was wanted."""
+    kind = next(k for k in (ValueError, IndexError, TypeError) if isinstance(error, k))
+    lines = [
+        f"{name}: a tensor keeps its shape and dtype when it is changed in place",
+        f"tensor: {_describe(array)}",
+        f"value: {_describe(value)}",
+        f"NumPy says: {error}",
+        f"at {users_line()}",
+    ]
+    return kind("\n  ".join(lines))
+
+
 def explain_failure(
     op: Primitive, arguments: Sequence[Any], parameters: dict[str, Any], error: Exception
 ) -> Exception:
@@ -45,13 +63,13 @@ def explain_failure(
 
 
 def _describe(x: Any) -> str:
-    if isinstance(x, np.ndarray):
+    if hasattr(x, "shape"):
         return f"shape {x.shape}, dtype {x.dtype}"
     return f"{type(x).__name__} {x!r}"
 
 
 def _expectation(op: Primitive, arguments: Sequence[Any], message: str) -> list[str]:
-    shapes = [x.shape for x in arguments if isinstance(x, np.ndarray)]
+    shapes = [x.shape for x in arguments if hasattr(x, "shape")]
     if op.name == "matmul" and len(shapes) == 2 and all(shapes):
         a, b = shapes
         inner = "b.shape[-2]" if len(b) > 1 else "b.shape[-1]"

@@ -1,6 +1,7 @@
 """The dynamic graph: Tensors that record their operations, and all kinds of derivatives of them."""
 
 from dlcourse.autodiff.anomaly import detect_anomaly
+from dlcourse.autodiff.batching import vmap
 from dlcourse.autodiff.custom import checkpoint, custom_gradient
 from dlcourse.autodiff.gradcheck import gradcheck, gradgradcheck
 from dlcourse.autodiff.node import Node, leaves_of
@@ -22,5 +23,5 @@ __all__ = [
     "GradientTape", "Node", "Tensor", "checkpoint", "custom_gradient", "detect_anomaly",
     "enable_grad", "grad", "gradcheck", "gradgradcheck", "gradients", "hessian", "hvp",
     "is_recording", "jacobian", "jvp", "leaves_of", "no_grad", "raw_value", "stop_gradient",
-    "value_and_grad", "vjp",
+    "value_and_grad", "vjp", "vmap",
 ]  # fmt: skip

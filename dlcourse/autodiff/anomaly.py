@@ -8,7 +8,7 @@ https://docs.pytorch.org/docs/stable/autograd.html#anomaly-detection
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,17 +45,28 @@ def _has_nan(x: Any) -> bool:
 def _check_forward(op: Primitive, arguments: tuple[Any, ...], result: Node) -> None:
     """Note where ``result`` was computed, and refuse a NaN that its arguments do not explain."""
     result.line = users_line()
-    if _has_nan(result) and not any(map(_has_nan, arguments)):
+    if not mode.in_rule and _has_nan(result) and not any(map(_has_nan, arguments)):
         raise FloatingPointError(
             f"{op.name}: the result has a NaN, and the arguments have none\n  at {result.line}"
         )
 
 
-def check_backward(node: Node, g: Any, part: Any) -> None:
-    """Refuse a NaN in ``part``, what a rule of ``node`` made of the gradient ``g``."""
+def checked_rule(
+    node: Node, rule: Callable[..., Any], g: Any, y: Any, arguments: Sequence[Any]
+) -> Any:
+    """What ``rule``, one of ``node``'s, makes of the gradient ``g``, unless it makes a NaN.
+
+    The operations inside the rule are not blamed: ``node`` is.
+    """
+    outer, mode.in_rule = mode.in_rule, True
+    try:
+        part = rule(g, y, *arguments, **node.parameters)
+    finally:
+        mode.in_rule = outer
     if _has_nan(part) and not _has_nan(g):
         line = node.line or "(computed outside detect_anomaly)"
         raise FloatingPointError(
             f"{node.operation_name()}: its derivative has a NaN, and the gradient that arrived has "
             f"none\n  forward at {line}"
         )
+    return part

@@ -65,7 +65,7 @@ def custom_gradient(function: Callable[..., tuple[Any, Callable[[Any], Any]]]) -
         not differentiated. If the pullback is written with operations, it can be differentiated
         again. In a static graph it is one operation, and ``function`` must do without numbers.
 
-    Raises (when called):
+    Raises when called:
         TypeError: ``function`` returns no such pair, or its value depends on a Tensor that
             requires a gradient and is no argument, whose gradient would be lost.
         ValueError: The pullback gives another number of gradients than there are arguments.

@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dlcourse.array_methods import ArrayMethods
+from dlcourse.errors import misuse
 from dlcourse.ops import Primitive
 
 # The time of creation. An operation's inputs exist before its result, so it orders every graph.
@@ -68,7 +69,7 @@ def recorded_graph(root: Node, follow: Callable[[Any], bool] | None = None) -> l
         if follow is not None and not follow(node):
             continue
         if node.inputs is None:
-            raise RuntimeError(
+            raise misuse(
                 f"the graph through {node.operation_name()} was freed by an earlier backward(). "
                 "Compute the loss again, or pass retain_graph=True to the first backward()."
             )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 from dlcourse import ops
-from dlcourse.autodiff.anomaly import check_backward
+from dlcourse.autodiff.anomaly import checked_rule
 from dlcourse.autodiff.changes import check_unchanged, latest_change
 from dlcourse.autodiff.node import Node, recorded_graph
 from dlcourse.autodiff.recording import mode
@@ -44,7 +44,7 @@ def reverse_sweep(
     leading = None if towards is None else _leading_to(towards, graph, follow)
     oldest = next((x.created for x in graph if x.op is not None), 0)
     overwritten = oldest < latest_change() and hasattr(root, "data")
-    anomaly = mode.anomaly
+    anomaly = mode.anomaly and hasattr(root, "data")
     gradients: dict[int, Any] = {id(root): seed}
     while graph:
         node: Any = graph.pop()
@@ -67,9 +67,10 @@ def reverse_sweep(
                 continue
             if leading is not None and id(x) not in leading:
                 continue
-            part = rule(g, y, *arguments, **node.parameters)
             if anomaly:
-                check_backward(node, g, part)
+                part = checked_rule(node, rule, g, y, arguments)
+            else:
+                part = rule(g, y, *arguments, **node.parameters)
             if part.shape != value.shape:
                 part = ops.unbroadcast(part, value.shape)
             if part.dtype != value.dtype:

@@ -251,7 +251,7 @@ class GradientTape:
         sweep for each element of target[0].
 
         Returns:
-            Shape (batch, *target.shape[1:], *source.shape[1:]).
+            Shape ``(batch, *target.shape[1:], *source.shape[1:])``.
 
         Raises:
             ValueError: Target or source has fewer than two axes, or their first ones differ.

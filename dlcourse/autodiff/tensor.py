@@ -12,10 +12,11 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff.changes import note_change
+from dlcourse.autodiff.hooks import Hook, HookHandle, run_hooks
 from dlcourse.autodiff.node import Node, tick
 from dlcourse.autodiff.recording import Recording, mode
 from dlcourse.autodiff.sweep import reverse_sweep
-from dlcourse.errors import explain_failure, users_line
+from dlcourse.errors import explain_change, explain_failure, misuse, users_line
 from dlcourse.ops import Array, Primitive
 
 
@@ -38,7 +39,7 @@ class Tensor(Node):
 
     data: Array
     grad: Tensor | None = None
-    hooks: dict[int, Callable[[Any], Any]] | None = None
+    hooks: dict[int, Hook] | None = None
     raw_inputs: list[Any] | None = None  # the inputs' arrays, as the operation got them
     _retains_grad: bool = False
 
@@ -71,7 +72,7 @@ class Tensor(Node):
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if not self.is_leaf:
-            raise RuntimeError(
+            raise misuse(
                 "requires_grad can be changed on leaf tensors only; this one is the result of "
                 f"{self.operation_name()}. Use detach() for a copy outside the graph."
             )
@@ -109,7 +110,7 @@ class Tensor(Node):
             RuntimeError: The tensor requires a gradient, which the array could not carry on.
         """
         if self._requires_grad:
-            raise RuntimeError(
+            raise misuse(
                 "numpy() would leave the graph behind: this tensor requires a gradient. "
                 "Use tensor.detach().numpy()."
             )
@@ -163,11 +164,6 @@ class Tensor(Node):
                 has another shape; the graph was freed by an earlier ``backward``; a value that a
                 rule needs was changed in place.
         """
-        if not self._requires_grad:
-            raise RuntimeError(
-                "backward() found no graph: this tensor does not depend on a tensor with "
-                "requires_grad=True (or it was computed under no_grad, or detached)"
-            )
         seed: Any = _seed(self, gradient)
         retain = create_graph if retain_graph is None else retain_graph
         if not create_graph:
@@ -195,50 +191,31 @@ class Tensor(Node):
     def retain_grad(self) -> None:
         """Let ``backward`` fill ``grad`` also if this tensor is not a leaf."""
         if not self._requires_grad:
-            raise RuntimeError("retain_grad() needs a tensor that requires a gradient")
+            raise misuse("retain_grad() needs a tensor that requires a gradient")
         self._retains_grad = True
 
     def zero_grad(self) -> None:
         """Forget the gathered gradient; the next ``backward`` starts anew."""
         self.grad = None
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    def register_hook(self, hook: Hook) -> HookHandle:
         """Call ``hook`` with this tensor's gradient in each sweep, before anything uses it.
 
         What the hook returns, unless None, takes the gradient's place; it must have its shape.
+        Hooks run in the order in which they were registered.
 
         Returns:
-            A function that removes the hook.
+            A handle, whose ``remove()`` removes the hook.
 
         Source: torch.Tensor.register_hook.
         """
         if not self._requires_grad:
-            raise RuntimeError("register_hook() needs a tensor that requires a gradient")
-        hooks = self.hooks = {} if self.hooks is None else self.hooks
-        key = tick()
-        hooks[key] = hook
+            raise misuse("register_hook() needs a tensor that requires a gradient")
+        if self.hooks is None:
+            self.hooks = {}
+        return HookHandle(self.hooks, hook)
 
-        def remove() -> None:
-            hooks.pop(key, None)
-
-        return remove
-
-    def run_hooks(self, g: Any) -> Any:
-        """The gradient ``g``, an array or a Tensor, as the hooks leave it; of the same type."""
-        current = g if isinstance(g, Tensor) else Tensor.wrap(g)
-        for hook in list((self.hooks or {}).values()):
-            returned = hook(current)
-            if returned is None:
-                continue
-            if not isinstance(returned, Tensor) or returned.shape != self.shape:
-                raise RuntimeError(
-                    f"register_hook: expected the hook to return None or a Tensor of shape "
-                    f"{self.shape}, got {getattr(returned, 'shape', type(returned).__name__)}"
-                )
-            current = returned
-        if isinstance(g, Tensor):
-            return current
-        return current.data if current.data is g else np.array(current.data, dtype=self.dtype)
+    run_hooks = run_hooks
 
     # --- Changes in place ----------------------------------------------------------------------
 
@@ -278,13 +255,17 @@ class Tensor(Node):
 
     def _change(self, name: str, other: Any, change: Callable[[Array, Any], Any]) -> Tensor:
         if self._is_recorded_with(other):
-            raise RuntimeError(
+            raise misuse(
                 f"{name}: a tensor whose gradient is recorded cannot be changed in place, because "
                 "the graph would not know.\n"
                 "  Write an update of a parameter under `with no_grad():`, anything else as a new "
                 "tensor (y = y + 1, where(...))."
             )
-        change(self.data, other.data if isinstance(other, Tensor) else other)
+        value = other.data if isinstance(other, Tensor) else other
+        try:
+            change(self.data, value)
+        except (IndexError, TypeError, ValueError) as error:
+            raise explain_change(name, self.data, value, error) from error
         note_change(self.data, f"{name} at {users_line()}")
         return self
 
@@ -390,16 +371,21 @@ def _raw_index(index: Any) -> Any:
 
 def _seed(root: Tensor, gradient: Any) -> Tensor:
     """The gradient that the sweep starts from, checked."""
+    if not root.requires_grad:
+        raise misuse(
+            "backward() found no graph: this tensor does not depend on a tensor with "
+            "requires_grad=True (or it was computed under no_grad, or detached)"
+        )
     if gradient is None:
         if root.size != 1:
-            raise RuntimeError(
+            raise misuse(
                 f"backward() needs a scalar to differentiate, got shape {root.shape}. Reduce it, "
                 "for example with .sum() or .mean(), or pass gradient= of that shape."
             )
         return Tensor.wrap(np.array(1, root.dtype).reshape(root.shape))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     if seed.shape != root.shape:
-        raise RuntimeError(
+        raise misuse(
             f"backward(gradient=...): expected the shape of the tensor, {root.shape}, "
             f"got {seed.shape}"
         )

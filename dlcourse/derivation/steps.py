@@ -15,15 +15,14 @@ from dlcourse.autodiff.sweep import reverse_sweep
 from dlcourse.derivation import layout
 from dlcourse.derivation.formulas import (
     Formula,
-    expression,
     name_formula,
     number_formula,
     operation_formula,
 )
+from dlcourse.derivation.rules import rule_formulas
 from dlcourse.drawing import Direction, GraphDrawing
 from dlcourse.figures import draw_graph, history
 from dlcourse.graphs import Graph, Symbol, placeholder
-from dlcourse.graphs.passes import simplify
 from dlcourse.graphs.structure import flatten, unflatten
 from dlcourse.ops import Array
 
@@ -179,7 +178,9 @@ def derive(
         called = {id(x): name for name, x in variables} | called
         root = expression(*given)
     if not isinstance(root, Tensor):
-        raise TypeError(f"derive: expected a function that returns a Tensor, got {type(root)}")
+        raise TypeError(
+            f"derive: expected a function that returns a Tensor, got {type(root).__name__}"
+        )
     if not root.requires_grad:
         raise ValueError("derive: the value depends on no tensor that requires a gradient")
     seed = _seed(root, gradient)
@@ -294,37 +295,3 @@ def _backward(
         steps.append(Step(names[id(node)], made, np.array(g), tuple(sent)))
     variables = [names[id(x)] for x in _in_order(root) if names.get(id(x)) in gradients]
     return tuple(steps), {name: gradients[name] for name in variables}
-
-
-def rule_formulas(node: Tensor, name: str, formulas: Mapping[int, Formula]) -> dict[int, Formula]:
-    """For each operand, by its position, what the operation's rule makes of the gradient.
-
-    The sweep through this one operation runs on Symbols; what it writes down, with its algebra
-    simplified, is the formula. A rule that needs the numbers themselves is called by its name.
-    """
-    assert node.op is not None
-    operands: list[Any] = []
-    for x in node.inputs or ():
-        value = raw_value(x)
-        operands.append(_like(value) if hasattr(value, "dtype") else value)
-    y = Symbol(
-        node.shape, node.dtype, op=node.op, inputs=tuple(operands), parameters=node.parameters
-    )
-    g = _like(node.data)
-    known = {id(x): formulas[id(v)] for x, v in zip(operands, node.inputs or (), strict=True)}
-    known |= {id(y): formulas[id(node)], id(g): name_formula(name, node.size == 1, bar=True)}
-    try:
-        swept = list(reverse_sweep(y, g, raw=False))
-    except TypeError:
-        bar = known[id(g)]
-        tex = rf"\operatorname{{rule}}\left({bar.tex}\right)"
-        return dict.fromkeys(range(len(operands)), Formula(f"{node.op.name}_rule({bar.text})", tex))
-    parts = [(x, part) for x, part in swept if x is not y]
-    given = [x for x in (*operands, y, g) if isinstance(x, Symbol)]
-    simple = simplify(Graph(given, [part for _, part in parts])).outputs
-    found = {id(x): expression(part, known) for (x, _), part in zip(parts, simple, strict=True)}
-    return {i: found[id(x)] for i, x in enumerate(operands) if id(x) in found}
-
-
-def _like(array: Array) -> Symbol:
-    return placeholder(array.shape, array.dtype)

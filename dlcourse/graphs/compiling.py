@@ -6,17 +6,21 @@ buffers, transposed and sliced views of them, constants) is bound when the funct
 
 from __future__ import annotations
 
+import keyword
+import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from dlcourse import ops
+from dlcourse.autodiff import raw_value
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.passes import optimise
 from dlcourse.graphs.planning import Plan, Step, plan
-from dlcourse.graphs.printing import names_of, parameter_text
+from dlcourse.graphs.printing import call_text, names_of, operand_text
 from dlcourse.graphs.symbol import Symbol, type_text
 from dlcourse.ops import Array
 
@@ -35,8 +39,9 @@ class Compiled:
         self.graph = graph
         self.plan: Plan = plan(graph, donated)
         self.source, namespace = _Writer(self.plan).written()
-        exec(compile_text(self.source, graph.name), namespace)  # noqa: S102 (we wrote the text)
-        self._run = namespace[graph.name]
+        title = function_name(graph)
+        exec(compile_text(self.source, title), namespace)  # noqa: S102 (we wrote the text)
+        self._run = namespace[title]
         self._lock = threading.Lock()  # the buffers serve one call at a time
         given = set(donated.values())
         self.inputs = [x for i, x in enumerate(graph.inputs) if i not in given]
@@ -62,10 +67,9 @@ class Compiled:
         return result
 
     def _converted(self, values: Sequence[Any]) -> tuple[Array, ...]:
-        """Python numbers as arrays; anything else that does not fit is an error."""
-        Graph(self.inputs, [], self.graph.name).check(values)
-        pairs = zip(self.inputs, values, strict=True)
-        return tuple(np.asarray(getattr(v, "data", v), x.dtype) for x, v in pairs)
+        """Tensors and Python numbers as arrays; anything else that does not fit is an error."""
+        checked = Graph(self.inputs, [], self.graph.name).check(values)
+        return tuple(np.asarray(raw_value(v)) for v in checked)
 
 
 def compile(
@@ -82,6 +86,12 @@ def compile(
     Source: donation as in jax.jit(donate_argnums=...).
     """
     return Compiled(optimise(graph, fuse), dict(donate or {}))
+
+
+def function_name(graph: Graph) -> str:
+    """What the compiled function is called: the graph's name, if need be made an identifier."""
+    name = re.sub(r"\W", "_", graph.name)
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"_{name}"
 
 
 def compile_text(source: str, name: str) -> Any:
@@ -112,7 +122,12 @@ class _Writer:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.graph = plan.graph
-        self.names = names_of(plan.graph)
+        self.title = function_name(plan.graph)
+        self.names = names_of(plan.graph, taken={self.title})
+        self.taken = {self.title, *self.names.values()}
+        self.functions: dict[int, str] = {}
+        self.numbers: dict[str, Iterator[int]] = {}
+        self.views = {id(step.node) for step in plan.steps if step.kind == "view"}
         self.namespace: dict[str, Any] = {}
         self.constants: dict[Any, str] = {}
         given = set(plan.donated.values())
@@ -124,11 +139,13 @@ class _Writer:
     def written(self) -> tuple[str, dict[str, Any]]:
         """The text and the namespace that it runs in."""
         arguments = ", ".join(self.names[id(x)] for x in self.arguments)
-        lines = [f"def {self.graph.name}({arguments}):"]
+        lines = [f"def {self.title}({arguments}):"]
         body: list[tuple[str, str]] = []
         for step in self.plan.steps:
             body += [(line, self._comment(step)) for line in self._lines(step)]
         width = max((len(line) for line, _ in body), default=0)
+        for name in self.constants.values():
+            lines.append(f"    # {name} = {operand_text(self.namespace[name], {})}")
         lines += [f"    {line:{width}}  # {comment}" for line, comment in body]
         lines += [f"    {line}" for line in self._ending()]
         return "\n".join(lines) + "\n", self.namespace
@@ -143,7 +160,7 @@ class _Writer:
         assert node.op is not None
         name = self.names[id(node)]
         if step.kind == "view" and id(node) in self.plan.arrays:
-            return []  # bound once
+            return [f"# {name} = {call_text(node, self.names)}, bound once"]
         if node.op is ops.concatenate and step.kind == "into":
             return self._concatenation(node)
         operands = [self._operand(x, node) for x in node.inputs or ()]
@@ -162,7 +179,7 @@ class _Writer:
             place = whole[(slice(None),) * axis + (slice(start, stop),)]
             array = self.plan.arrays.get(id(x))
             if place.size and (array is None or not _is_same_memory(array, place)):
-                target = self._constant(f"{self.names[id(node)]}_{start}", place)
+                target = self._object(f"{self.names[id(node)]}_", place)
                 copyto = self._function_name("copyto", np.copyto)
                 lines.append(f"{copyto}({target}, {self._operand(x, node)})")
             start = stop
@@ -172,31 +189,32 @@ class _Writer:
         """Copies of the outputs for the caller, then the donated memory brought up to date."""
         lines, returned = [], []
         late: list[tuple[str, str]] = []
+        seen: set[int] = set()
         for i, x in enumerate(self.graph.outputs):
             array = self.plan.arrays.get(id(x))
             text = self._operand(x, None)
             if i not in self.plan.donated:
                 is_fresh = array is None and isinstance(x, Symbol) and x.op is not None
-                copy = f"{self._function_name('array', np.array)}({text})"
-                returned.append(text if is_fresh and not self._is_view(x) else copy)
+                is_own = is_fresh and id(x) not in self.views | seen and x.shape
+                seen.add(id(x))
+                returned.append(text if is_own else self._copy(text))
                 continue
             state = self.graph.inputs[self.plan.donated[i]]
             own = self.plan.arrays[id(state)]
             if array is not None and _is_same_memory(array, own):
                 continue
             copyto = self._function_name("copyto", np.copyto)
+            new = self._free_name("new")
             late.append(
-                (
-                    f"new_{i} = {self._function_name('array', np.array)}({text})",
-                    f"{copyto}({self.names[id(state)]}, new_{i})",
-                )
+                (f"{new} = {self._copy(text)}", f"{copyto}({self.names[id(state)]}, {new})")
             )
-        lines.append(f"result = [{', '.join(returned)}]")
+        result = self._free_name("result")
+        lines.append(f"{result} = [{', '.join(returned)}]")
         lines += [first for first, _ in late] + [second for _, second in late]
-        return [*lines, "return result"]
+        return [*lines, f"return {result}"]
 
-    def _is_view(self, x: Any) -> bool:
-        return any(step.node is x and step.kind == "view" for step in self.plan.steps)
+    def _copy(self, text: str) -> str:
+        return f"{self._function_name('array', np.array)}({text})"
 
     def _function(self, node: Symbol) -> str:
         assert node.op is not None
@@ -207,48 +225,52 @@ class _Writer:
         return self._function_name(node.op.name, direct or node.op.kernel)
 
     def _function_name(self, name: str, function: Any) -> str:
-        while self.namespace.setdefault(name, function) is not function:
+        key = id(function)
+        if key not in self.functions:
+            self.functions[key] = self._free_name(name)
+            self.namespace[self.functions[key]] = function
+        return self.functions[key]
+
+    def _free_name(self, name: str) -> str:
+        while name in self.taken:
             name += "_"
+        self.taken.add(name)
         return name
 
     def _operand(self, x: Any, node: Symbol | None) -> str:
         if isinstance(x, Symbol):
             return self.names[id(x)]
         if isinstance(x, np.ndarray | np.generic):
-            return self._constant("c", np.asarray(x))
-        dtypes = (
-            {y.dtype for y in node.inputs or () if hasattr(y, "dtype")}
-            if node is not None
-            else set()
-        )
-        if (
-            node is not None
-            and isinstance(node.op and node.op.kernel, np.ufunc)
-            and len(dtypes) == 1
-        ):
+            return self._array(np.asarray(x))
+        operands = (node.inputs or ()) if node is not None else ()
+        dtypes = {y.dtype for y in operands if hasattr(y, "dtype")}
+        kernel = None if node is None or node.op is None else node.op.kernel
+        if isinstance(kernel, np.ufunc) and len(dtypes) == 1:
             (dtype,) = dtypes
             if dtype.kind == "f":  # an array of shape () is quicker to read than a Python number
                 with np.errstate(all="ignore"):
-                    return self._constant("c", np.asarray(x, dtype))
+                    return self._array(np.asarray(x, dtype))
         return self._parameter(x)
 
     def _parameter(self, value: Any) -> str:
-        if isinstance(value, bool | int) or value is None or value is ...:
-            return parameter_text(value)
-        if isinstance(value, float) and np.isfinite(value):
+        is_plain = type(value) in (bool, int) or value is None or value is ...
+        if is_plain or (type(value) is float and np.isfinite(value)):
+            return repr(value) if value is not ... else "..."
+        if type(value) is tuple and all(type(v) is int or v is None for v in value):
             return repr(value)
-        if isinstance(value, tuple) and all(isinstance(v, int) or v is None for v in value):
-            return parameter_text(value)
-        return self._constant("p", value)
+        return self._object("p", value)
 
-    def _constant(self, prefix: str, value: Any) -> str:
-        is_array = isinstance(value, np.ndarray) and prefix == "c"
-        key = (value.dtype.str, value.shape, value.tobytes()) if is_array else id(value)
+    def _array(self, value: Array) -> str:
+        """The name of a constant array; equal arrays have one name."""
+        key = (value.dtype.str, value.shape, value.tobytes())
         if key not in self.constants:
-            name, n = prefix, 0
-            while name in self.namespace or name in self.names.values() or n == 0:
-                n += 1
-                name = f"{prefix}{n}" if prefix in "cp" else prefix if n == 1 else f"{prefix}_{n}"
-            self.constants[key] = name
-            self.namespace[name] = value
+            self.constants[key] = self._object("c", value)
         return self.constants[key]
+
+    def _object(self, prefix: str, value: Any) -> str:
+        """A name for an object: the prefix and the next number."""
+        numbers = self.numbers.setdefault(prefix, count(1))
+        name = next(name for n in numbers if (name := f"{prefix}{n}") not in self.taken)
+        self.taken.add(name)
+        self.namespace[name] = value
+        return name

@@ -13,16 +13,17 @@ Source: jax.lax.cond, while_loop and scan, https://docs.jax.dev/en/latest/jax.la
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 
 from dlcourse import ops
+from dlcourse.autodiff import Tensor, raw_value
 from dlcourse.graphs.gradient import gradients_of
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.structure import flatten, unflatten
-from dlcourse.graphs.symbol import Symbol, placeholder, record_symbols, type_text
+from dlcourse.graphs.symbol import Symbol, as_operand, placeholder, record_symbols, type_text
 from dlcourse.graphs.tracing import outer_symbols, placeholder_like
 from dlcourse.ops import Primitive
 
@@ -33,6 +34,24 @@ class Bundle(Symbol):
     def __init__(self, types: Sequence[Any], **made: Any) -> None:
         super().__init__((len(types),), np.float64, **made)
         self.types = list(types)
+
+    def on(self, operands: tuple[Any, ...]) -> Bundle:
+        return Bundle(self.types, op=self.op, inputs=operands, parameters=self.parameters)
+
+    def value(self, operands: Sequence[Any]) -> Any:
+        assert self.op is not None
+        if _is_symbolic(operands):
+            return self.on(tuple(as_operand(x, self.op) for x in operands))
+        return self.op.kernel(*operands, **self.parameters)
+
+    @staticmethod
+    def apply_primitive(
+        op: Primitive, arguments: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> Symbol:
+        """One of the results: nothing else is done with a bundle."""
+        (bundle,) = arguments
+        x = bundle.types[parameters["i"]]
+        return Symbol(x.shape, x.dtype, op=op, inputs=arguments, parameters=parameters)
 
 
 class Cotangents:
@@ -70,17 +89,12 @@ item = Primitive(
 )  # fmt: skip
 
 
-def _items(bundle: Bundle) -> list[Symbol]:
-    return [
-        Symbol(x.shape, x.dtype, op=item, inputs=(bundle,), parameters={"i": i})
-        for i, x in enumerate(bundle.types)
-    ]
-
-
 def _bundle(
     op: Primitive, operands: Sequence[Any], types: Sequence[Any], parameters: Mapping[str, Any]
 ) -> list[Symbol]:
-    return _items(Bundle(types, op=op, inputs=tuple(operands), parameters=dict(parameters)))
+    inputs = tuple(as_operand(x, op) for x in operands)
+    bundle = Bundle(types, op=op, inputs=inputs, parameters=dict(parameters))
+    return [item(bundle, i=i) for i in range(len(bundle.types))]
 
 
 def _subgraph(
@@ -94,7 +108,7 @@ def _subgraph(
     with record_symbols() as nodes:
         result = function(*inputs)
     leaves, structure = flatten(result)
-    outputs = [x if isinstance(x, Symbol) else np.asarray(x) for _, x in leaves]
+    outputs = [x if isinstance(x, Symbol) else np.array(x) for _, x in leaves]
     outer = outer_symbols(inputs, nodes, outputs)
     graph = _closed(inputs, outputs, name, nodes, outer)
     return graph, structure, outer
@@ -122,12 +136,28 @@ def _check_types(what: str, got: Sequence[Any], expected: Sequence[Any]) -> None
 
 
 def _of_our_own(values: Sequence[Any], given: Sequence[Any]) -> list[Any]:
-    """The values as arrays that share no memory with what was given, which may be a buffer."""
-    arrays = [x for x in given if isinstance(x, np.ndarray)]
-    return [
-        np.array(v) if any(np.may_share_memory(v, x) for x in arrays) else np.asarray(v)
-        for v in values
-    ]
+    """The values; arrays share no memory with one another and with what was given, a buffer."""
+    others = [x for x in given if isinstance(x, np.ndarray)]
+    own: list[Any] = []
+    for v in values:
+        if not isinstance(v, Tensor):
+            is_shared = any(np.may_share_memory(v, x) for x in others)
+            v = np.array(v) if is_shared else np.asarray(v)
+            others.append(v)
+        own.append(v)
+    return own
+
+
+def _stacked(column: Sequence[Any], like: Any) -> Any:
+    """The values one above the other; of no values, an empty array of the type of ``like``."""
+    if any(isinstance(y, Tensor) for y in column):
+        return ops.stack(list(column))
+    return np.array(column, like.dtype).reshape(len(column), *like.shape)
+
+
+def _check_structure(what: str, got: Any, expected: Any) -> None:
+    if got != expected:
+        raise TypeError(f"{what}: they are lists, tuples or dicts of other forms")
 
 
 def _is_symbolic(values: Sequence[Any]) -> bool:
@@ -136,6 +166,11 @@ def _is_symbolic(values: Sequence[Any]) -> bool:
 
 def _pulled_graph(graph: Graph) -> Graph:
     """From the inputs and the gradients of the float outputs, the gradients of the float inputs."""
+    if any(node.op is not None and not node.op.pure for node in _with_inner_nodes(graph)):
+        raise TypeError(
+            f"gradient: {graph.name} draws random numbers, and the sweep would draw others. "
+            "Draw them outside of cond and scan, and use them inside."
+        )
     inputs = [placeholder(x.shape, x.dtype, x.name) for x in graph.inputs]
     with record_symbols() as nodes:
         outputs = graph.run(*inputs)
@@ -147,6 +182,15 @@ def _pulled_graph(graph: Graph) -> Graph:
             parts = gradients_of(y, wanted, seed)
             total = [a + b for a, b in zip(total, parts, strict=True)]
     return Graph([*inputs, *seeds], total, f"gradient_of_{graph.name}", nodes)
+
+
+def _with_inner_nodes(graph: Graph) -> Iterator[Symbol]:
+    """The operations of the graph, and those of the graphs that they carry."""
+    for node in graph.nodes:
+        yield node
+        for inner in node.parameters.values():
+            if isinstance(inner, Graph):
+                yield from _with_inner_nodes(inner)
 
 
 def _spread(pulled: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
@@ -179,7 +223,8 @@ def cond(
     branches = []
     for function, name in ((true, "true"), (false, "false")):
         branches.append(_subgraph(lambda *v, f=function: f(*unflatten(structure, v)), values, name))
-    (yes, result, outer_yes), (no, _, outer_no) = branches
+    (yes, result, outer_yes), (no, other_result, outer_no) = branches
+    _check_structure("cond: the branches return different types", other_result, result)
     outer = list({id(x): x for x in (*outer_yes, *outer_no)}.values())
     yes, no = (_with_inputs(g, values, own, outer) for g, own in ((yes, outer_yes), (no, outer_no)))
     _check_types("cond: the branches return different types", no.outputs, yes.outputs)
@@ -234,13 +279,15 @@ def while_loop(condition: Callable[[Any], Any], body: Callable[[Any], Any], star
     values = [x for _, x in leaves]
     if not _is_symbolic(values):
         x = start
-        while bool(condition(x)):
+        while not isinstance(holds := condition(x), Symbol):
+            if not bool(holds):
+                return x
             x = body(x)
-        return x
     test, _, outer_test = _subgraph(
         lambda *v: condition(unflatten(structure, v)), values, "condition"
     )
-    step, _, outer_step = _subgraph(lambda *v: body(unflatten(structure, v)), values, "body")
+    step, result, outer_step = _subgraph(lambda *v: body(unflatten(structure, v)), values, "body")
+    _check_structure("while_loop: the body returns other types than it takes", result, structure)
     if len(test.outputs) != 1 or test.outputs[0].shape != () or test.outputs[0].dtype.kind != "b":
         raise TypeError("while_loop: expected the condition to return one boolean of shape ()")
     types = test.inputs[: len(values)]
@@ -292,41 +339,45 @@ def scan(
     first, carry_structure = flatten(start)
     xs, item_structure = flatten(sequences)
     carries, items = [x for _, x in first], [x for _, x in xs]
-    lengths = {x.shape[0] if x.shape else None for x in items}
-    if len(lengths) != 1 or None in lengths:
-        raise ValueError(
-            f"scan: expected sequences of one length, got the shapes {[x.shape for x in items]}"
-        )
-    length = int(items[0].shape[0])
+    shapes = [np.shape(x) for x in items]
+    lengths = {shape[:1] for shape in shapes}
+    if len(lengths) != 1 or () in lengths:
+        raise ValueError(f"scan: expected sequences of one length, got the shapes {shapes}")
+    length = shapes[0][0]
+    message = "scan: the body returns another carry than it takes"
 
     def flat_body(*values: Any) -> list[Any]:
         carry = unflatten(carry_structure, values[: len(carries)])
         carry, y = body(carry, unflatten(item_structure, values[len(carries) :]))
-        new, results = flatten(carry)[0], flatten(y)
-        flat_body.structure = results[1]  # type: ignore[attr-defined]
-        return [v for _, v in (*new, *results[0])]
+        (new, structure), (results, result_structure) = flatten(carry), flatten(y)
+        _check_structure(message, structure, carry_structure)
+        flat_body.structure = result_structure  # type: ignore[attr-defined]
+        return [v for _, v in (*new, *results)]
 
     if not _is_symbolic([*carries, *items]):
-        return _python_scan(body, start, carry_structure, items, item_structure, length)
+        return _python_scan(body, start, items, item_structure)
     examples = [*carries, *(placeholder(x.shape[1:], x.dtype) for x in items)]
     step, _, outer = _subgraph(flat_body, examples, "body")
     n = len(carries)
-    message = "scan: the body returns another carry than it takes"
     _check_types(message, step.outputs[:n], step.inputs[:n])
     made = _scan_symbols(step, carries, items, outer, length, reverse=False)
     return unflatten(carry_structure, made[:n]), unflatten(flat_body.structure, made[n:])  # type: ignore[attr-defined]
 
 
-def _python_scan(
-    body: Any, carry: Any, carry_structure: Any, items: Any, item_structure: Any, length: int
-) -> tuple[Any, Any]:
-    results, structure = [], carry_structure
+def _python_scan(body: Any, carry: Any, items: Any, item_structure: Any) -> tuple[Any, Any]:
+    length = len(items[0])
+    columns, structure = [], None
     for i in range(length):
         carry, y = body(carry, unflatten(item_structure, [x[i] for x in items]))
         leaves, structure = flatten(y)
-        results.append([v for _, v in leaves])
-    stacked = [ops.stack(list(column)) for column in zip(*results, strict=True)]
-    return carry, unflatten(structure, stacked)
+        columns.append([v for _, v in leaves])
+    if length:
+        stacked = [ops.stack(list(column)) for column in zip(*columns, strict=True)]
+        return carry, unflatten(structure, stacked)
+    # The form of the results shows when the body is called once, on zeros.
+    zeros = [np.zeros(x.shape[1:], x.dtype) for x in items]
+    leaves, structure = flatten(body(carry, unflatten(item_structure, zeros))[1])
+    return carry, unflatten(structure, [_stacked([], raw_value(v)) for _, v in leaves])
 
 
 def _scan_symbols(
@@ -351,12 +402,14 @@ def _run_scan(
 ) -> list[Any]:
     n, m = counts
     carry, items, outer = list(operands[:n]), operands[n : n + m], operands[n + m :]
-    results = [np.empty((length, *y.shape), y.dtype) for y in body.outputs[n:]]
+    columns: list[list[Any]] = [[] for _ in body.outputs[n:]]
     for i in reversed(range(length)) if reverse else range(length):
         out = body.run(*carry, *[x[i] for x in items], *outer)
         carry = out[:n]
-        for whole, y in zip(results, out[n:], strict=True):
-            whole[i] = y
+        for column, y in zip(columns, out[n:], strict=True):
+            column.append(y)
+    ordered = [column[::-1] if reverse else column for column in columns]
+    results = [_stacked(c, y) for c, y in zip(ordered, body.outputs[n:], strict=True)]
     return [*_of_our_own(carry, operands), *results]
 
 

@@ -245,7 +245,7 @@ def function(
             such as `placeholder`, one for each of their leaves in order.
         max_traces: Warn when there are more traces than this.
 
-    Raises (when called):
+    Raises when called:
         TypeError: The arguments do not fit the parameters or the input_signature; Python asks for
             a value that is still to come (``if``, ``float()``); something else than arrays and
             numbers is returned.

@@ -65,14 +65,14 @@ def _fused_group(group: list[Symbol], new: dict[int, Any]) -> Symbol:
     outside: dict[int, Any] = {}
     for node in group:
         for x in node.inputs or ():
-            if isinstance(x, Symbol) and id(x) not in own:
+            if isinstance(x, Symbol | np.ndarray) and id(x) not in own:
                 outside[id(x)] = x
     inner: dict[int, Any] = {k: placeholder(x.shape, x.dtype) for k, x in outside.items()}
     for node in group:
         inner[id(node)] = again(node, tuple(inner.get(id(x), x) for x in node.inputs or ()))
     result = group[-1]
     body = Graph([inner[k] for k in outside], [inner[id(result)]], "fused")
-    operands = tuple(new[k] for k in outside)
+    operands = tuple(new.get(k, x) for k, x in outside.items())
     return Symbol(result.shape, result.dtype, op=fused, inputs=operands, parameters={"body": body})
 
 

@@ -21,9 +21,9 @@ def gradients_of(output: Any, inputs: Sequence[Symbol], seed: Any = None) -> lis
         seed: d(loss)/d(output), of the shape of the output; ones by default.
     """
     found: dict[int, Any] = {}
+    if seed is None and np.size(output) != 1:
+        raise TypeError(f"gradient: expected a scalar to differentiate, got {np.shape(output)}")
     if isinstance(output, Symbol) and output.dtype.kind == "f":
-        if seed is None and output.size != 1:
-            raise TypeError(f"gradient: expected a scalar to differentiate, got {output.shape}")
         if seed is None:
             seed = np.ones(output.shape, output.dtype)
         wanted = {id(x) for x in inputs}

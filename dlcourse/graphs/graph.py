@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from dlcourse.graphs.symbol import Symbol, record_symbols, type_text
-from dlcourse.ops import Primitive
+
+# The kinds of inputs for which a Python number of a type may stand.
+TAKEN_BY = {bool: "biuf", int: "iuf", float: "f"}
 
 
 @dataclass(eq=False)
@@ -62,24 +64,27 @@ class Graph:
         Raises:
             TypeError, ValueError: The number, a shape or a dtype of the values is not the inputs'.
         """
-        self.check(values)
-        known: dict[int, Any] = {id(x): v for x, v in zip(self.inputs, values, strict=True)}
+        checked = self.check(values)
+        known: dict[int, Any] = {id(x): v for x, v in zip(self.inputs, checked, strict=True)}
         for node in self.nodes:
-            assert node.op is not None
-            assert node.inputs is not None
-            arguments = [known.get(id(x), x) for x in node.inputs]
-            known[id(node)] = node.op(*_grouped(node.op, arguments), **node.parameters)
-        return [known.get(id(x), x) for x in self.outputs]
+            known[id(node)] = node.value([known.get(id(x), x) for x in node.inputs or ()])
+        # A constant is copied, so that the graph keeps its own.
+        return [known[id(x)] if id(x) in known else np.array(x) for x in self.outputs]
 
-    def check(self, values: Sequence[Any]) -> None:
-        """Raise an error unless there is a value of the right shape and dtype for each input."""
+    def check(self, values: Sequence[Any]) -> list[Any]:
+        """The values, Python numbers as arrays, if they have the inputs' shapes and dtypes.
+
+        Raises:
+            TypeError, ValueError: As for `run`.
+        """
         if len(values) != len(self.inputs):
             raise TypeError(
                 f"graph {self.name}: expected {len(self.inputs)} values, got {len(values)}"
             )
+        checked = []
         for i, (x, v) in enumerate(zip(self.inputs, values, strict=True)):
-            if isinstance(v, bool | int | float):
-                v = np.asarray(v, x.dtype)
+            if type(v) in (bool, int, float):
+                v = np.asarray(v, x.dtype if x.dtype.kind in TAKEN_BY[type(v)] else None)
             if not hasattr(v, "shape"):
                 raise TypeError(
                     f"graph {self.name}: input {x.name or i} must be an array, a Tensor or a "
@@ -90,6 +95,8 @@ class Graph:
                     f"graph {self.name}: input {x.name or i}\n  Expect: {type_text(x)}\n"
                     f"  Actual: {type_text(v)}"
                 )
+            checked.append(v)
+        return checked
 
     def __str__(self) -> str:
         from dlcourse.graphs.printing import code
@@ -121,13 +128,4 @@ def rewrite(
 
 def again(node: Symbol, operands: tuple[Any, ...]) -> Symbol:
     """The same operation on other operands of the same shapes and dtypes."""
-    return Symbol(node.shape, node.dtype, op=node.op, inputs=operands, parameters=node.parameters)
-
-
-def apply(op: Primitive, operands: Sequence[Any], parameters: Mapping[str, Any]) -> Any:
-    """``op`` on operands that are listed one by one, also if it takes any number of arrays."""
-    return op(*_grouped(op, operands), **parameters)
-
-
-def _grouped(op: Primitive, operands: Sequence[Any]) -> Sequence[Any]:
-    return operands if op.each is None else (operands,)
+    return node.on(operands)

@@ -13,7 +13,7 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.graphs.fusion import fuse_elementwise
-from dlcourse.graphs.graph import Graph, again, apply, rewrite
+from dlcourse.graphs.graph import Graph, again, rewrite
 from dlcourse.graphs.symbol import Symbol
 
 # A constant larger than this is computed in each run rather than kept in the graph.
@@ -49,7 +49,8 @@ def fold_constants(graph: Graph) -> Graph:
             return again(node, operands)
         if node.size > LARGEST_CONSTANT:
             return again(node, operands)
-        return np.asarray(apply(node.op, operands, node.parameters))
+        value = node.value(operands)
+        return value if isinstance(value, list) else np.asarray(value)
 
     return rewrite(graph, step)
 
@@ -114,7 +115,11 @@ def simplify(graph: Graph) -> Graph:
     """With the algebra of a school book: x * 1 = x, -(-x) = x, a transpose of a transpose, ..."""
 
     def step(node: Symbol, operands: tuple[Any, ...]) -> Any:
-        operands = tuple(_as_number(x, node) for x in operands)
+        for i, x in enumerate(operands):
+            number = _as_number(x)
+            fewer = (*operands[:i], number, *operands[i + 1 :])
+            if number is not x and _fits_elementwise(node, fewer):
+                operands = fewer
         for rule in (_neutral, _inverse, _reshaped, _transposed, _unchanged):
             simpler = rule(node, operands)
             if simpler is not None:
@@ -124,15 +129,19 @@ def simplify(graph: Graph) -> Graph:
     return rewrite(graph, step)
 
 
-def _as_number(x: Any, node: Symbol) -> Any:
-    """A constant array of one repeated number as an array of shape (), where it broadcasts."""
-    if not isinstance(x, np.ndarray) or not x.size or not x.ndim or not node.op.elementwise:  # type: ignore[union-attr]
+def _as_number(x: Any) -> Any:
+    """A constant array of one repeated number as an array of shape (); anything else as it is."""
+    if not isinstance(x, np.ndarray) or not x.size or not x.ndim:
         return x
-    others = [y.shape for y in node.inputs or () if y is not x and hasattr(y, "shape")]
-    first = x.ravel()[0]
-    if np.broadcast_shapes((), *others) != node.shape or not (x == first).all():
-        return x
-    return np.asarray(first)
+    first = np.array(x.ravel()[0])
+    # The bits are compared, because 0.0 == -0.0 although 1 / 0.0 != 1 / -0.0.
+    return first if x.tobytes() == first.tobytes() * x.size else x
+
+
+def _fits_elementwise(node: Symbol, operands: Sequence[Any]) -> bool:
+    """Whether ``node`` is elementwise and would have its shape with these operands."""
+    assert node.op is not None
+    return node.op.elementwise and np.broadcast_shapes(*map(np.shape, operands)) == node.shape
 
 
 def _neutral(node: Symbol, operands: tuple[Any, ...]) -> Any:

@@ -25,7 +25,7 @@ from dlcourse.graphs.symbol import Symbol
 from dlcourse.ops import Array
 from dlcourse.ops.kernels import is_basic
 
-VIEWS = (ops.reshape, ops.transpose, ops.broadcast_to, ops.bitcast, ops.getitem)
+VIEWS = (ops.reshape, ops.transpose, ops.broadcast_to, ops.bitcast, ops.getitem, ops.flip)
 
 Kind = Literal["view", "into", "fresh"]
 
@@ -122,6 +122,10 @@ class _Planner:
         if len(set(positions)) < len(positions):
             raise ValueError(f"plan: an input can be donated to one output, got {positions}")
         for output, position in self.plan.donated.items():
+            if not 0 <= output < len(self.graph.outputs):
+                raise ValueError(f"plan: there is no output {output} to donate to")
+            if not 0 <= position < len(self.graph.inputs):
+                raise ValueError(f"plan: there is no input {position} to donate")
             x, y = self.graph.inputs[position], self.graph.outputs[output]
             if np.shape(y) != x.shape or getattr(y, "dtype", None) != x.dtype:
                 raise ValueError(

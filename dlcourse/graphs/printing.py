@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import keyword
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -10,14 +12,20 @@ from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import Symbol, type_text
 
 
-def names_of(graph: Graph) -> dict[int, str]:
-    """What to call each input and each result, by id: an input's own name, then v1, v2, ..."""
+def names_of(graph: Graph, taken: Iterable[str] = ()) -> dict[int, str]:
+    """What to call each input and each result, by id: an input's own name, then v1, v2, ...
+
+    Args:
+        taken: Names that are not free.
+    """
     names: dict[int, str] = {}
-    taken: set[str] = set()
+    taken = set(taken)
     for i, x in enumerate(graph.inputs):
         name = (x.name or f"x{i}").replace(".", "_")
-        while name in taken or not name.isidentifier():
-            name = f"x{i}" if not name.isidentifier() else name + "_"
+        if not name.isidentifier():
+            name = f"x{i}"
+        while name in taken or keyword.iskeyword(name):
+            name += "_"
         taken.add(name)
         names[id(x)] = name
     fresh = (f"v{i}" for i in range(1, 1 << 62))
@@ -67,6 +75,10 @@ def parameter_text(value: Any) -> str:
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, Graph):
         return value.name
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.ndarray | np.generic):
         return operand_text(value, {})
+    if isinstance(value, type):
+        return value.__name__
+    if isinstance(value, np.random.Generator):
+        return "generator"  # its own text has an address
     return "..." if value is ... else repr(value)

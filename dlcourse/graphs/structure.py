@@ -24,7 +24,7 @@ def flatten(value: Any, names: Sequence[str] | None = None) -> tuple[list[tuple[
         if isinstance(value, dict):
             return {k: walk(value[k], _join(path, k)) for k in sorted(value)}
         if isinstance(value, list | tuple):
-            return type(value)([walk(v, _join(path, i)) for i, v in enumerate(value)])
+            return _like(value, [walk(v, _join(path, i)) for i, v in enumerate(value)])
         if value is None:
             return None
         leaves.append((path, value))
@@ -45,10 +45,16 @@ def unflatten(structure: Any, leaves: Sequence[Any]) -> Any:
         if isinstance(structure, dict):
             return {k: build(v) for k, v in structure.items()}
         if isinstance(structure, list | tuple):
-            return type(structure)([build(v) for v in structure])
+            return _like(structure, [build(v) for v in structure])
         return None
 
     return build(structure)
+
+
+def _like(sequence: Any, items: list[Any]) -> Any:
+    """The items in a list or tuple, also a named tuple, of the sequence's type."""
+    make = getattr(type(sequence), "_make", type(sequence))
+    return make(items)
 
 
 def _join(path: str, part: Any) -> str:

@@ -91,12 +91,24 @@ class Symbol(Node):
         op: Primitive, arguments: tuple[Any, ...], parameters: dict[str, Any]
     ) -> Symbol:
         """The Symbol of the result; its shape and dtype are those that the kernel would give."""
-        operands = tuple(_as_operand(x, op) for x in arguments)
+        operands = tuple(as_operand(x, op) for x in arguments)
+        parameters = {name: _own(value) for name, value in parameters.items()}
         try:
             shape, dtype = op.infer(operands, parameters)
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
             raise explain_failure(op, operands, parameters, error) from error
         return Symbol(shape, dtype, op=op, inputs=operands, parameters=parameters)
+
+    def on(self, operands: tuple[Any, ...]) -> Symbol:
+        """The same operation on other operands of the same shapes and dtypes."""
+        return Symbol(
+            self.shape, self.dtype, op=self.op, inputs=operands, parameters=self.parameters
+        )
+
+    def value(self, operands: Sequence[Any]) -> Any:
+        """What the operation makes of these operands: arrays, Tensors or Symbols."""
+        assert self.op is not None
+        return self.op(*(operands if self.op.each is None else (operands,)), **self.parameters)
 
     def __getitem__(self, index: Any) -> Symbol:
         parts = index if isinstance(index, tuple) else (index,)
@@ -140,12 +152,13 @@ def placeholder(shape: Sequence[int], dtype: Any = np.float64, name: str | None 
 
 def type_text(x: Any) -> str:
     """The type of a Symbol or array in short, as in ``f32[100,10]``."""
-    kind = {"f": "f", "i": "i", "u": "u", "b": "bool"}[x.dtype.kind]
-    bits = "" if kind == "bool" else 8 * x.dtype.itemsize
-    return f"{kind}{bits}[{','.join(map(str, x.shape))}]"
+    is_number = x.dtype.kind in "fiu"
+    name = f"{x.dtype.kind}{8 * x.dtype.itemsize}" if is_number else x.dtype.name
+    return f"{name}[{','.join(map(str, x.shape))}]"
 
 
-def _as_operand(x: Any, op: Primitive) -> Any:
+def as_operand(x: Any, op: Primitive) -> Any:
+    """``x`` as an operand of a Symbol: a Symbol, a Python number, or an array of its own."""
     if isinstance(x, Symbol | bool | int | float):
         return x
     if isinstance(x, Tensor):
@@ -161,3 +174,12 @@ def _as_operand(x: Any, op: Primitive) -> Any:
             f"{op.name}: expected numbers beside a Symbol, got {type(x).__name__} {x!r}"
         )
     return array
+
+
+def _own(parameter: Any) -> Any:
+    """The parameter with copies of the arrays in it, such as those of an index."""
+    if isinstance(parameter, list | tuple):
+        return type(parameter)([_own(part) for part in parameter])
+    if isinstance(parameter, Tensor):
+        parameter = parameter.data
+    return parameter.copy() if isinstance(parameter, np.ndarray) else parameter

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from dlcourse.autodiff import Tensor
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.structure import flatten, unflatten
 from dlcourse.graphs.symbol import Symbol, placeholder, record_symbols
@@ -77,10 +78,17 @@ def placeholder_like(x: Any, name: str) -> Symbol:
 
 
 def _output(x: Any, title: str) -> Any:
-    if isinstance(x, Symbol | np.ndarray | bool | int | float | np.generic):
+    if isinstance(x, Symbol):
         return x
-    if hasattr(x, "data") and hasattr(x, "requires_grad"):
-        return x.data
+    if isinstance(x, Tensor):
+        if x.requires_grad:
+            raise TypeError(
+                f"trace: {title} returns a Tensor that requires a gradient, which would become a "
+                "constant of the graph. Make it an argument."
+            )
+        x = x.data
+    if isinstance(x, np.ndarray | bool | int | float | np.generic):
+        return np.array(x)
     raise TypeError(
         f"trace: expected {title} to return Symbols (or lists, tuples, dicts of them), got "
         f"{type(x).__name__}"

@@ -1,7 +1,8 @@
 """Initial values: arrays of a given shape, drawn from a given generator.
 
-A weight has the shape (fan_out, fan_in), that of a convolution (out, in, *kernel). Write them into
-a layer with ``layer.weight.copy_(kaiming_normal(layer.weight.shape, rng))`` under ``no_grad()``.
+A weight has the shape (fan_out, fan_in), that of a convolution ``(out, in, *kernel)``. Write them
+into a layer with ``layer.weight.copy_(kaiming_normal(layer.weight.shape, rng))`` under
+``no_grad()``.
 
 Source: torch.nn.init, whose names and formulas these are; there they overwrite a tensor.
 """
@@ -99,7 +100,7 @@ def xavier_uniform(
     """Uniform with standard deviation gain * sqrt(2 / (fan_in + fan_out)), for tanh and sigmoid.
 
     Source: Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural
-    networks; torch.nn.init.xavier_uniform_, keras.initializers.GlorotUniform.
+    networks; ``torch.nn.init.xavier_uniform_``, keras.initializers.GlorotUniform.
     """
     return _uniform_of_std(shape, rng, gain * math.sqrt(2 / sum(fans(shape))), dtype)
 
@@ -109,8 +110,8 @@ def xavier_normal(
 ) -> Array:
     """Normal with the standard deviation of ``xavier_uniform``.
 
-    Source: torch.nn.init.xavier_normal_. keras.initializers.GlorotNormal draws again what is more
-    than two standard deviations away.
+    Source: ``torch.nn.init.xavier_normal_``. keras.initializers.GlorotNormal draws again what is
+    more than two standard deviations away.
     """
     return normal(shape, rng, std=gain * math.sqrt(2 / sum(fans(shape))), dtype=dtype)
 
@@ -132,7 +133,7 @@ def kaiming_uniform(
         nonlinearity, negative_slope: Those of ``gain_of``.
         dtype: Of the result.
 
-    Source: He et al. (2015), https://arxiv.org/abs/1502.01852; torch.nn.init.kaiming_uniform_,
+    Source: He et al. (2015), https://arxiv.org/abs/1502.01852; ``torch.nn.init.kaiming_uniform_``,
     keras.initializers.HeUniform.
     """
     std = _kaiming_std(shape, mode, nonlinearity, negative_slope)
@@ -149,8 +150,8 @@ def kaiming_normal(
 ) -> Array:
     """Normal with the standard deviation of ``kaiming_uniform``.
 
-    Source: torch.nn.init.kaiming_normal_. keras.initializers.HeNormal draws again what is more than
-    two standard deviations away.
+    Source: ``torch.nn.init.kaiming_normal_``. keras.initializers.HeNormal draws again what is more
+    than two standard deviations away.
     """
     std = _kaiming_std(shape, mode, nonlinearity, negative_slope)
     return normal(shape, rng, std=std, dtype=dtype)
@@ -163,7 +164,7 @@ def orthogonal(
 
     A weight of more than two axes counts as a matrix with one row for each output.
 
-    Source: Saxe et al. (2014), https://arxiv.org/abs/1312.6120; torch.nn.init.orthogonal_.
+    Source: Saxe et al. (2014), https://arxiv.org/abs/1312.6120; ``torch.nn.init.orthogonal_``.
     """
     fans(shape)
     rows, columns = shape[0], math.prod(shape[1:])

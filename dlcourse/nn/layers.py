@@ -136,7 +136,7 @@ class Conv2d(_Conv):
         dtype: Of weight and bias.
 
     Attributes:
-        weight: Shape (out_channels, in_channels / groups, *kernel_size).
+        weight: Shape ``(out_channels, in_channels / groups, *kernel_size)``.
         bias: Shape (out_channels,), or None.
 
     Source: torch.nn.Conv2d.
@@ -211,7 +211,7 @@ class Embedding(Module):
     """A vector for each of ``num_embeddings`` symbols, looked up by number.
 
     The input has integers from 0 to num_embeddings - 1 and any shape S, the result shape
-    (*S, embedding_dim).
+    ``(*S, embedding_dim)``.
 
     Attributes:
         weight: Shape (num_embeddings, embedding_dim), initially standard normal, as in PyTorch.

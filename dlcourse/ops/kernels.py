@@ -93,7 +93,8 @@ def where(c: Any, a: Any, b: Any, out: Array | None = None) -> Any:
 
 
 def _can_be_masked(a: Any, mask: Any) -> bool:
-    return type(a) is np.ndarray and a.dtype.char in INTEGER_OF and mask.dtype.char == "?"
+    is_float = type(a) is np.ndarray and a.dtype.char in INTEGER_OF
+    return is_float and (mask if hasattr(mask, "dtype") else np.asarray(mask)).dtype.char == "?"
 
 
 INTEGER_OF: dict[str, np.dtype[Any]] = {
@@ -188,16 +189,21 @@ def logsumexp(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
 
 
 def softmax(a: Array, axis: int = -1) -> Array:
-    e = np.exp(a - np.max(a, axis=axis, keepdims=True, initial=-np.inf))
-    y: Array = e / np.sum(e, axis=axis, keepdims=True)
+    y: Array = np.exp(_below_maximum(a, axis))
+    y /= np.add.reduce(y, axis=axis, keepdims=True)
     return y
 
 
 def log_softmax(a: Array, axis: int = -1) -> Array:
     # Not a - logsumexp(a): beside a large maximum that would lose the digits of the logarithm.
-    shifted = a - np.max(a, axis=axis, keepdims=True, initial=-np.inf)
-    y: Array = shifted - np.log(np.sum(np.exp(shifted), axis=axis, keepdims=True))
+    y = _below_maximum(a, axis)
+    y -= np.log(np.add.reduce(np.exp(y), axis=axis, keepdims=True))
     return y
+
+
+def _below_maximum(a: Array, axis: int) -> Array:
+    below: Array = a - np.maximum.reduce(a, axis=axis, keepdims=True, initial=-np.inf)
+    return below
 
 
 # --- Losses --------------------------------------------------------------------------------------
@@ -300,7 +306,7 @@ def _matrices(a: Array) -> Array:
 
 
 def sort(a: Array, axis: int = -1) -> Array:
-    return np.sort(a, axis) if a.ndim else a
+    return np.sort(a, axis) if a.ndim else np.array(a)
 
 
 def argsort(a: Array, axis: int = -1) -> Array:
@@ -314,7 +320,8 @@ def getitem(a: Array, index: Any) -> Any:
 def is_basic(index: Any) -> bool:
     """Whether ``index`` selects a view: integers, slices, None and ... alone."""
     parts = index if isinstance(index, tuple) else (index,)
-    return all(p is None or p is ... or type(p) in (int, slice) for p in parts)
+    plain = (slice, np.integer)
+    return all(p is None or p is ... or type(p) is int or isinstance(p, plain) for p in parts)
 
 
 def scatter_add(a: Array, index: Any, shape: tuple[int, ...]) -> Array:
@@ -329,17 +336,38 @@ def scatter_add(a: Array, index: Any, shape: tuple[int, ...]) -> Array:
 def take_along_axis(a: Array, indices: Array, axis: int = -1) -> Array:
     if a.ndim == 0:  # NumPy has no axis there, PyTorch one of length 1
         return take_along_axis(a.reshape(1), indices.reshape(1), axis).reshape(())
-    return np.take_along_axis(a, indices, axis)
+    y: Array = a[_places(a.shape, indices, axis)]
+    return y
 
 
 def scatter_add_along_axis(
     a: Array, indices: Array, axis: int = -1, *, shape: tuple[int, ...]
 ) -> Array:
-    y = np.zeros(shape, a.dtype)
-    place: list[Any] = list(np.ix_(*map(np.arange, shape or (1,))))
-    place[axis] = np.atleast_1d(indices)
-    np.add.at(np.atleast_1d(y), tuple(place), a)
-    return y
+    y = np.zeros(shape or (1,), a.dtype)
+    places = _places(y.shape, np.atleast_1d(indices), axis)
+    if indices.ndim and indices.shape[axis] == 1:
+        y[places] = a  # one in each line, so none twice, and plain assignment is faster
+    else:
+        np.add.at(y, places, a)
+    return y.reshape(shape)
+
+
+def _places(shape: tuple[int, ...], indices: Array, axis: int) -> tuple[Array, ...]:
+    """Where ``indices`` along ``axis`` point, line by line, in an array of ``shape``."""
+    if indices.dtype.kind not in "iu" or indices.ndim != len(shape):
+        raise IndexError(
+            f"expected integers with {len(shape)} axes as indices, "
+            f"got dtype {indices.dtype} and shape {indices.shape}"
+        )
+    places = list(_grid(shape))
+    places[axis] = indices
+    return tuple(places)
+
+
+@lru_cache(maxsize=64)
+def _grid(shape: tuple[int, ...]) -> tuple[Array, ...]:
+    """For each axis the positions along it, in a shape that broadcasts against the others."""
+    return np.ix_(*map(np.arange, shape))
 
 
 def astype(a: Array, dtype: Any) -> Array:
@@ -355,7 +383,7 @@ def bitcast(a: Array, dtype: Any) -> Array:
 
 def embedding(weight: Array, indices: Any) -> Any:
     _check_rows(indices, len(weight))
-    return weight[indices]
+    return np.take(weight, indices, axis=0)  # a copy, also for a single row
 
 
 def add_rows(a: Array, indices: Any, count: int) -> Array:

@@ -256,10 +256,10 @@ def part(g: Any, i: int, arrays: Sequence[Any], axis: int) -> Any:
 
 def expand_where(c: Any, a: Any, b: Any) -> Any:
     """``where(c, a, 0)`` as a product of a's bits with the condition, see kernels.where."""
-    value, other = (a, b) if isinstance(b, int | float) else (b, a)
-    if not isinstance(other, int | float) or other != 0 or not hasattr(value, "dtype"):
+    value, other = (a, b) if type(b) in (int, float) else (b, a)
+    if type(other) not in (int, float) or other != 0 or not hasattr(value, "dtype"):
         return None
-    if value.dtype.char not in "fd" or c.dtype.kind != "b":
+    if value.dtype.char not in "fd" or getattr(c, "dtype", None) != np.bool_:
         return None
     mask = c if value is a else t.logical_not(c)
     return t.bitcast(

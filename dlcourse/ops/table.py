@@ -51,7 +51,7 @@ power = elementwise("power", operator.pow, "a ** b",
 
 # Powers, exponentials, logarithms
 square = elementwise("square", np.square, "a ** 2",
-    a=lambda g, y, a: g * (2 * a))
+    a=lambda g, y, a: g * 2 * a)
 sqrt = elementwise("sqrt", np.sqrt, "the square root",
     a=lambda g, y, a: g / (2 * y))
 rsqrt = elementwise("rsqrt", kernels.rsqrt, "1 / sqrt(a)",
