@@ -19,7 +19,8 @@ from dlcourse.array_methods import ArrayMethods
 from dlcourse.autodiff.node import Node, tick
 from dlcourse.ops import Array, Primitive
 
-_changes: dict[int, tuple[int, str, weakref.ref[Array]]] = {}  # by the id of the owning array
+# By the id of the array that owns the memory: the time, by what, and whether the array still lives.
+_changes: dict[int, list[Any]] = {}
 _latest = 0
 
 
@@ -32,12 +33,14 @@ def _owner(array: Array) -> Array:
 def note_change(array: Array, how: str) -> None:
     """Remember that ``array`` was changed now; ``how`` says by what, for an error message."""
     global _latest
-    owner = _owner(array)
-    key = id(owner)
     _latest = tick()
+    owner = array if array.base is None else _owner(array)
+    key = id(owner)
     known = _changes.get(key)
-    alive = known[2] if known else weakref.ref(owner, lambda _dead: _changes.pop(key, None))
-    _changes[key] = (_latest, how, alive)
+    if known is None:
+        _changes[key] = [_latest, how, weakref.ref(owner, lambda _dead: _changes.pop(key, None))]
+    else:
+        known[0], known[1] = _latest, how
 
 
 def latest_change() -> int:

@@ -301,7 +301,9 @@ class Tensor(Node):
             value = op.kernel(*raw, **parameters)
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
             raise explain_failure(op, raw, parameters, error) from error
-        result = Tensor.wrap(value)
+        result = Tensor.__new__(Tensor)
+        result.data = value if type(value) is np.ndarray else np.asarray(value)
+        result.created = tick()
         if is_recorded and mode.recording and result.data.dtype.kind == "f":
             result.op, result.inputs, result.parameters = op, arguments, parameters
             result.raw_inputs = raw
