@@ -108,7 +108,6 @@ def _add(drawing: GraphDrawing, graph: Graph, marks: Mapping[int, str]) -> Group
             for part in [_add(drawing, value, {})]
         ]
         if inner:
-            own.remove(here)
             frames.append(Group(f"{names[id(node)]}: {node.operation_name()}", [here], inner))
     for x in graph.outputs:
         if id(x) not in place:

@@ -199,8 +199,13 @@ def test_arguments_in_containers_are_named_after_their_places() -> None:
 def test_broadcasting_is_undone_in_the_formula() -> None:
     derivation = derive(lambda x, b: (x + b).sum(), np.ones((2, 3)), np.ones(3))
     rules = {c.target: c.rule.text for step in derivation.steps for c in step.contributions}
-    assert rules["b"] == "sum(v1_bar, axis=(0,))"
+    assert rules["b"] == "sum(v1_bar, axis=0)"
     assert rules["v1"] == "broadcast_to(v2_bar, shape=(2, 3))"
+
+
+def test_the_algebra_of_a_rule_is_simplified() -> None:
+    ((step,),) = [derive(lambda x: x**2, 3.0).steps]
+    assert step.contributions[0].rule.text == "v1_bar * 2 * x"
 
 
 def test_products_of_arrays_and_of_numbers_differ_in_latex() -> None:

@@ -59,6 +59,12 @@ def test_a_small_plan_stay_by_stay() -> None:
     ]
 
 
+def test_a_view_keeps_the_value_that_it_looks_at() -> None:
+    graph = trace(lambda x: (lambda y: y.exp() @ y.T)(x.exp()), np.ones((4, 3)))
+    assert [n.op.name for n in graph.nodes if n.op] == ["exp", "exp", "transpose", "matmul"]
+    assert stays(plan(graph))[0] == Stay("v1", 0, 0, 4, 96)
+
+
 def test_parts_of_a_concatenation_belong_to_the_whole() -> None:
     names = {s.name: (s.start, s.stop) for s in stays(plan(flat()))}
     (whole,) = [n for n in plan(flat()).graph.nodes if n.op is ops.concatenate]
