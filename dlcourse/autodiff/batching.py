@@ -128,7 +128,7 @@ def vmap(
         try:
             y = function(
                 *(
-                    x if a is None else Batched(ops.moveaxis(x, a, 0), level)
+                    x if a is None else Batched(ops.moveaxis(x, a, 0) if a else x, level)
                     for x, a in zip(arrays, axes, strict=True)
                 )
             )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.graphs import control
+from dlcourse.graphs import bundles
 from dlcourse.graphs.fusion import fused
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import Symbol, placeholder, type_text
@@ -28,8 +28,8 @@ def result_types(
 
 
 def has_several_results(op: Primitive | None) -> bool:
-    """Whether a Symbol of ``op`` stands for several values, see `dlcourse.graphs.control`."""
-    return op is not None and op.name in CARRIERS and op not in (fused, control.item)
+    """Whether a Symbol of ``op`` stands for several values, see `dlcourse.graphs.bundles`."""
+    return op is not None and op.name in CARRIERS and op not in (fused, bundles.item)
 
 
 def _type(x: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:

@@ -30,7 +30,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dlcourse.graphs import control
+from dlcourse.graphs import bundles, control
 from dlcourse.graphs.fusion import fused
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.result_types import has_several_results, result_types, types_text
@@ -45,7 +45,7 @@ DTYPES = tuple(
 )  # fmt: skip
 # The operations that only graphs have.
 GRAPH_OPERATIONS: Mapping[str, Primitive] = {
-    op.name: op for op in (fused, control.item, control._cond, control._while, control._scan)
+    op.name: op for op in (fused, bundles.item, control._cond, control._while, control._scan)
 }
 # A larger value in a file is taken for a mistake (or an attack): this many float32 take 4 GiB.
 LARGEST = 1 << 30
@@ -244,7 +244,7 @@ def _read_node(data: Json, values: Sequence[Symbol], arrays: Sequence[Any], wher
             f"got {types_text(declared)}"
         )
     if has_several_results(op):
-        return control.Bundle(inferred, op=op, inputs=operands, parameters=parameters)
+        return bundles.Bundle(inferred, op=op, inputs=operands, parameters=parameters)
     (y,) = inferred
     return Symbol(y.shape, y.dtype, op=op, inputs=operands, parameters=parameters)
 

@@ -527,7 +527,7 @@ def test_a_dynamic_shape_is_an_error() -> None:
         from_torch(exported)
 
 
-@pytest.mark.parametrize("other", [nn.ReLU(), torch.relu, None], ids=repr)
+@pytest.mark.parametrize("other", [nn.ReLU(), torch.relu, None], ids=["module", "function", "None"])
 def test_something_that_is_no_graph_is_an_error(other: Any) -> None:
     with pytest.raises(TypeError, match=r"expected an ExportedProgram .* or a GraphModule"):
         from_torch(other)

@@ -67,8 +67,7 @@ DOES = {
     "1 * x": (passes.simplify, lambda x: np.ones(3) * x, ["return x"]),
     "x / 1": (passes.simplify, lambda x: x / 1, ["return x"]),
     "x ** 1": (passes.simplify, lambda x: x**1, ["return x"]),
-    "-(-x)": (passes.simplify, lambda x: -(-x),  # noqa: B002
-         ["negative(x)", "return x"]),
+    "--x": (passes.simplify, lambda x: ops.negative(-x), ["negative(x)", "return x"]),
     "x.T.T": (passes.simplify, lambda x: x.T.T, ["transpose(x)", "return x"]),
     "transposes": (passes.simplify,
         lambda x: ops.transpose(ops.transpose(x.reshape(1, 2, 3), (1, 2, 0)), (-2, -1, 0)),

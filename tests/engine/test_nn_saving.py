@@ -233,6 +233,17 @@ def test_a_file_that_could_not_be_written_leaves_the_old_one(save, load, tmp_pat
     assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
+@each_format
+def test_a_file_is_replaced_as_a_whole(save, load, tmp_path) -> None:
+    path = tmp_path / "model"
+    save(path, {"a": np.ones(2)})
+    before = path.read_bytes()
+    with path.open("rb") as reader:
+        save(path, {"a": np.zeros(3)})
+        assert reader.read() == before  # the old file, for whoever has it open
+    assert_same(load(path), {"a": np.zeros(3)})
+
+
 @pytest.mark.parametrize("state", [{"w": np.array([1j])}, {"__metadata__": np.ones(2)}])
 def test_what_safetensors_cannot_hold_is_an_error(state) -> None:
     with pytest.raises(

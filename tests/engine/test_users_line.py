@@ -54,6 +54,7 @@ FAILURES = {
     "a transform": (lambda: grad(lambda v: (v @ v).sum())(x), "grad(lambda v: (v @ v).sum())(x)"),
     "a checkpoint": (lambda: checkpoint(lambda v: v.reshape(7), x), "v.reshape(7)"),
     "a decorated function": (decorated, "# line inside the decorated"),
+    "a decorated operation": (lambda: no_grad()(dl.matmul)(x, x), "no_grad()(dl.matmul)(x, x)"),
     "backward twice": (twice, "# line of the second"),
     "no scalar": (lambda: (x * 2).backward(), "(x * 2).backward()"),
     "no graph": (lambda: Tensor(1.0).backward(), "Tensor(1.0).backward()"),

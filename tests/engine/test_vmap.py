@@ -13,6 +13,7 @@ from parity import CASES, Case
 import dlcourse as dl
 from dlcourse import Tensor, grad, hessian, jacobian, jvp, ops
 from dlcourse.autodiff import batching, vmap
+from dlcourse.graphs import trace
 from dlcourse.nn import Linear
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, at poles
@@ -154,6 +155,13 @@ def test_a_model_of_one_example_runs_on_a_batch_in_one_operation(monkeypatch: An
     layer = Linear(3, 4, rng=np.random.default_rng(0))
     found = vmap(lambda x: layer(x).relu().log_softmax().sum())(X)
     assert_same(found, layer(Tensor(X)).relu().log_softmax().sum(axis=1))
+
+
+@pytest.mark.parametrize(
+    "f", [lambda x, w: vmap(lambda row: row @ w)(x), lambda x, w: vmap(lambda row: w.T @ row)(x)]
+)
+def test_it_is_traced_into_a_static_graph(f: Callable[..., Any]) -> None:
+    assert_same(trace(f, X, W).run(X, W)[0], X @ W)
 
 
 @pytest.mark.parametrize(
