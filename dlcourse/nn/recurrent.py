@@ -161,10 +161,10 @@ class RNN(_Recurrent):
 class GRU(_Recurrent):
     """A gated recurrent unit.
 
-    r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)           reset
-    z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)           update
-    n = tanh(W_in x + b_in + r * (W_hn h + b_hn))        new
-    h' = (1 - z) * n + z * h
+        r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)           reset
+        z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)           update
+        n = tanh(W_in x + b_in + r * (W_hn h + b_hn))        new
+        h' = (1 - z) * n + z * h
 
     Called with x (N, T, input_size) and, if given, h (num_layers, N, H), it returns the states of
     the last layer (N, T, H) and the last state of each layer (num_layers, N, H). The weights have
@@ -190,10 +190,10 @@ class GRU(_Recurrent):
 class LSTM(_Recurrent):
     """Long short-term memory.
 
-    i, f, o = sigmoid(W_i. x + b_i. + W_h. h + b_h.)     input, forget and output gate
-    g = tanh(W_ig x + b_ig + W_hg h + b_hg)
-    c' = f * c + i * g
-    h' = o * tanh(c')
+        i, f, o = sigmoid(W_i. x + b_i. + W_h. h + b_h.)     input, forget and output gate
+        g = tanh(W_ig x + b_ig + W_hg h + b_hg)
+        c' = f * c + i * g
+        h' = o * tanh(c')
 
     Called with x (N, T, input_size) and, if given, (h, c), each (num_layers, N, H), it returns the
     states of the last layer (N, T, H) and the last (h, c) of each layer. The weights have the gates

@@ -117,7 +117,7 @@ class ExponentialLR(Schedule):
 class CosineAnnealingLR(Schedule):
     """Half a period of a cosine in T_max steps, from lr down to eta_min (and then up again).
 
-    eta_min + (lr - eta_min) * (1 + cos(pi * step / T_max)) / 2
+        eta_min + (lr - eta_min) * (1 + cos(pi * step / T_max)) / 2
 
     Args:
         optimizer: As of Schedule.
