@@ -345,7 +345,7 @@ def scatter_add_along_axis(
 ) -> Array:
     y = np.zeros(shape or (1,), a.dtype)
     places = _places(y.shape, np.atleast_1d(indices), axis)
-    if indices.ndim and indices.shape[axis] == 1:
+    if indices.ndim and indices.shape[axis] == 1 and a.size * y.shape[axis] == y.size:
         y[places] = a  # one in each line, so none twice, and plain assignment is faster
     else:
         np.add.at(y, places, a)

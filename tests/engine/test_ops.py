@@ -336,3 +336,23 @@ def test_expand_dims_and_squeeze_name_a_wrong_axis() -> None:
         dl.expand_dims(x, 3)
     with pytest.raises(ValueError, match="squeeze: expected an axis of length 1, got axis=0"):
         dl.squeeze(x, 0)
+
+
+@pytest.mark.parametrize(
+    ("indices", "expected"),
+    [
+        ([[2]], [[0, 0, 1, 0]]),
+        ([[0, 0, 3]], [[2, 0, 0, 1]]),
+        ([[1], [1], [3]], [[0, 2, 0, 1]]),  # the only line broadcasts, so it is met three times
+    ],
+)
+def test_scatter_add_along_axis_adds_what_falls_on_one_place(indices, expected) -> None:
+    indices = np.array(indices)
+    y = ops.scatter_add_along_axis(np.ones(indices.shape), indices, axis=1, shape=(1, 4))
+    np.testing.assert_array_equal(y, expected)
+
+
+@pytest.mark.parametrize("indices", [np.array([[True]]), np.array([[0.0]]), np.array([0])])
+def test_indices_along_an_axis_are_integers_with_the_axes_of_the_array(indices) -> None:
+    with pytest.raises(IndexError, match="expected integers with 2 axes as indices"):
+        ops.take_along_axis(np.ones((1, 2)), indices, axis=1)
