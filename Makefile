@@ -11,8 +11,9 @@ OUTPUT ?= $(SAMPLE)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PORT ?= 8000
 
-ENGINE := $(wildcard dlcourse/*.py)
-CHAPTERS := $(wildcard book/*.md)
+# Everything but the grader, of which the book says nothing.
+ENGINE := $(shell find dlcourse -name '*.py' -not -path 'dlcourse/grading/*')
+PAGES := $(wildcard book/*.md book/reference/*.md)
 ASSIGNMENTS := $(wildcard solutions/*/*.md solutions/*/files/*)
 BOOK := build/_build/html/index.html
 
@@ -34,7 +35,8 @@ course: env sandbox book notebooks exercises grade ## everything: environment, b
 	@echo "  gradebook   $(OUTPUT)/gradebook.db"
 
 test: lint sandbox browser book ## everything that CI checks
-	$(BIN)/pytest tests book/notebooks --nbval
+	$(BIN)/pytest tests/engine --numprocesses $(JOBS)
+	$(BIN)/pytest tests book/notebooks --nbval --ignore tests/engine
 
 lint: env
 	$(BIN)/ruff check .
@@ -65,7 +67,7 @@ build/_build/engine: $(ENGINE)
 	@rm -rf build/_build/.jupyter_cache
 	@mkdir -p $(@D) && touch $@
 
-$(BOOK): build/_build/engine $(CHAPTERS) $(wildcard book/_ext/*.py book/_static/*.css) book/references.bib _config.yml _toc.yml | env
+$(BOOK): build/_build/engine $(PAGES) $(wildcard book/_ext/*.py book/_static/*.css) book/references.bib _config.yml _toc.yml | env
 	$(BIN)/jupyter-book build . --config _config.yml --toc _toc.yml --path-output build -W -n --keep-going
 	@touch $@
 

@@ -145,11 +145,11 @@ class CompiledStep:
         )
 
 
-def _options(optimizer: ElementwiseOptimizer) -> list[dict[str, Any]]:
-    """What a compiled step takes as given: the groups, by the ids of their parameters."""
+def _options(optimizer: ElementwiseOptimizer) -> list[tuple[Any, ...]]:
+    """What a compiled step takes as given: of each group its options and how many parameters."""
+    names = [name for name in optimizer.defaults if name != "lr"]
     return [
-        {**group, "params": [*map(id, group["params"])], "lr": None}
-        for group in optimizer.param_groups
+        (len(group["params"]), *[group[name] for name in names]) for group in optimizer.param_groups
     ]
 
 

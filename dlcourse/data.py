@@ -28,8 +28,10 @@ def digits(dtype: Any = np.float64) -> Dataset:
     """Handwritten digits, 8 by 8 pixels.
 
     Returns:
-        x: (1797, 64), the pixels row by row, grey levels from 0 (white) to 16 (black).
-        y: (1797,), int64, the digit from 0 to 9.
+        A Dataset, with x of the given ``dtype``
+
+        - x: (1797, 64), the pixels row by row, grey levels from 0 (white) to 16 (black).
+        - y: (1797,), int64, the digit from 0 to 9.
 
     Raises:
         ImportError: scikit-learn is missing.
@@ -44,8 +46,10 @@ def iris(dtype: Any = np.float64) -> Dataset:
     """Flowers of three species of iris.
 
     Returns:
-        x: (150, 4), length and width of the sepals, length and width of the petals, in cm.
-        y: (150,), int64: 0 setosa, 1 versicolor, 2 virginica.
+        A Dataset, with x of the given ``dtype``
+
+        - x: (150, 4), length and width of the sepals, length and width of the petals, in cm.
+        - y: (150,), int64: 0 setosa, 1 versicolor, 2 virginica.
 
     Raises:
         ImportError: scikit-learn is missing.
@@ -60,10 +64,12 @@ def wine(dtype: Any = np.float64) -> Dataset:
     """Wines of three growers, analysed.
 
     Returns:
-        x: (178, 13), alcohol, malic acid, ash, alkalinity of ash, magnesium, total phenols,
-            flavonoids, nonflavonoid phenols, proanthocyanins, colour intensity, hue, OD280/OD315
-            of diluted wines, proline; each in a unit of its own (the source gives none).
-        y: (178,), int64, the grower from 0 to 2.
+        A Dataset, with x of the given ``dtype``
+
+        - x: (178, 13), alcohol, malic acid, ash, alkalinity of ash, magnesium, total phenols,
+          flavonoids, nonflavonoid phenols, proanthocyanins, colour intensity, hue, OD280/OD315
+          of diluted wines, proline; each in a unit of its own (the source gives none).
+        - y: (178,), int64, the grower from 0 to 2.
 
     Raises:
         ImportError: scikit-learn is missing.
@@ -77,10 +83,12 @@ def breast_cancer(dtype: Any = np.float64) -> Dataset:
     """Tumours of the breast, described by the cell nuclei in a digitised picture.
 
     Returns:
-        x: (569, 30): of ten measures of a nucleus (radius, texture, perimeter, area, smoothness,
-            compactness, concavity, concave points, symmetry, fractal dimension) the mean over the
-            nuclei, its standard error, and the mean of the three largest; lengths in pixels.
-        y: (569,), int64: 0 malignant, 1 benign.
+        A Dataset, with x of the given ``dtype``
+
+        - x: (569, 30), of ten measures of a nucleus (radius, texture, perimeter, area, smoothness,
+          compactness, concavity, concave points, symmetry, fractal dimension) the mean over the
+          nuclei, its standard error, and the mean of the three largest; lengths in pixels.
+        - y: (569,), int64: 0 malignant, 1 benign.
 
     Raises:
         ImportError: scikit-learn is missing.
@@ -95,9 +103,11 @@ def diabetes(dtype: Any = np.float64) -> Dataset:
     """How diabetes progressed within a year; a regression.
 
     Returns:
-        x: (442, 10), age (years), sex (1 or 2), body mass index (kg/m2), blood pressure (mm Hg),
-            and six blood measurements s1 to s6, as they were measured.
-        y: (442,), of ``dtype``: a measure of the progression, from 25 to 346.
+        A Dataset, with x of the given ``dtype``
+
+        - x: (442, 10), age (years), sex (1 or 2), body mass index (kg/m2), blood pressure (mm Hg),
+          and six blood measurements s1 to s6, as they were measured.
+        - y: (442,), of ``dtype``: a measure of the progression, from 25 to 346.
 
     Raises:
         ImportError: scikit-learn is missing.
@@ -149,7 +159,7 @@ def split(
     """
     x, y = (np.asarray(a) for a in data)
     n = _common_length("split", (x, y))
-    count = round(test * n) if isinstance(test, float) else test
+    count = round(test * n) if isinstance(test, float | np.floating) else test
     if not 0 < count < n:
         raise ValueError(
             f"split: expected a test share between 0 and 1, or a number of examples from 1 to "

@@ -34,6 +34,7 @@ class Node:
     """One value of a graph: something that was given, a constant, or the result of an operation.
 
     Attributes:
+        kind: Which of the three it is.
         lines: What is written into it; of an operation, the first line is its name.
         gradient: The gradient to write below, in its own colour.
         is_output: Whether it is a result of the whole graph.
@@ -49,7 +50,12 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """From the node ``source`` to the node ``target`` (positions in ``GraphDrawing.nodes``)."""
+    """From the node ``source`` to the node ``target`` (positions in ``GraphDrawing.nodes``).
+
+    Attributes:
+        source, target: The positions.
+        gradient: The gradient to write on it.
+    """
 
     source: int
     target: int

@@ -10,19 +10,43 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.ops import Primitive
+from dlcourse.ops import Array, Primitive
+
+# Modules whose lines are not the user's; the second and third call decorated functions.
+_NOT_THE_USERS = ("dlcourse", "contextlib", "functools")
 
 
 def users_line() -> str:
     """The line of the program, outside this package, that is running now: file, number, text."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("dlcourse."):
+    while frame.f_back is not None:
+        module: str = frame.f_globals.get("__name__") or ""
+        if module.partition(".")[0] not in _NOT_THE_USERS:
+            break
         frame = frame.f_back
     file, number = frame.f_code.co_filename, frame.f_lineno
     text = linecache.getline(file, number, frame.f_globals).strip()
     in_notebook = "ipykernel_" in file or file.startswith("<ipython-input")
     place = f"line {number} of the cell" if in_notebook else f"{Path(file).name}:{number}"
     return f"{place}: {text}" if text else place
+
+
+def misuse(text: str) -> RuntimeError:
+    """An error for a call that cannot be answered in this state, with the user's line."""
+    return RuntimeError(f"{text}\n  at {users_line()}")
+
+
+def explain_change(name: str, array: Array, value: Any, error: Exception) -> Exception:
+    """An exception of the type of ``error`` for an array that cannot be changed as was wanted."""
+    kind = next(k for k in (ValueError, IndexError, TypeError) if isinstance(error, k))
+    lines = [
+        f"{name}: a tensor keeps its shape and dtype when it is changed in place",
+        f"tensor: {_describe(array)}",
+        f"value: {_describe(value)}",
+        f"NumPy says: {error}",
+        f"at {users_line()}",
+    ]
+    return kind("\n  ".join(lines))
 
 
 def explain_failure(

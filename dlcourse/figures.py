@@ -64,7 +64,7 @@ def _value_text(value: Any) -> str:
 def _draw_own(
     root: Tensor, names: Mapping[str, Any], gradients: bool, direction: Direction
 ) -> GraphDrawing:
-    graph = _with_inputs(root)
+    graph = history(root)
     called = {id(value): name for name, value in names.items()}
     position = {id(value): i for i, value in enumerate(graph)}
     total, arriving = _gradients(root) if gradients else ({}, {})
@@ -92,8 +92,12 @@ def _inputs(value: Any) -> tuple[Any, ...]:
     return value.inputs
 
 
-def _with_inputs(root: Tensor) -> list[Any]:
-    """Everything that root was computed from, constants included; inputs before results."""
+def history(root: Tensor) -> list[Any]:
+    """Everything that ``root`` was computed from, constants included; inputs before results.
+
+    Raises:
+        RuntimeError: The graph was freed by an earlier ``backward``.
+    """
     found: dict[int, Any] = {}
     stack = [(root, False)]
     while stack:

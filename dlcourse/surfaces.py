@@ -39,7 +39,8 @@ def descend(
 ) -> Path:
     """Run an optimizer on `surface` from `start`, two numbers, and record each point on the way.
 
-    `make_optimizer` gets the list of parameters, as in `lambda params: SGD(params, lr=0.1)`.
+    `make_optimizer` gets the list of parameters, as in `lambda params: SGD(params, lr=0.1)`, and
+    its ``step`` is called `steps` times.
     """
     origin = np.array(start, dtype=np.float64)
     if origin.shape != (2,):
@@ -81,6 +82,12 @@ def draw_surface(
 
     In the second case they are quantiles of the heights on the grid, of `resolution` points a side.
     So the floor of a valley is visible, where equal distances would show its walls alone.
+
+    Args:
+        ax: Where to draw.
+        surface: What to draw.
+        x_range, y_range: From where to where.
+        levels, resolution: See above.
     """
     from matplotlib import colormaps
 
@@ -98,6 +105,13 @@ def draw_surface(
 
 
 def draw_path(ax: Axes, path: Path, label: str, color: str, **line: Any) -> None:
-    """Draw a path as a line with a dot a step; further arguments go to `Axes.plot`."""
+    """Draw a path into ``ax`` as a line with a dot a step.
+
+    Args:
+        ax: Where to draw.
+        path: Of `descend`.
+        label, color: The name in the legend, and the colour.
+        line: Further arguments for `Axes.plot`.
+    """
     style: dict[str, Any] = {"marker": ".", "markersize": 5, "linewidth": 1.3} | line
     ax.plot(path.points[:, 0], path.points[:, 1], color=color, label=label, **style)

@@ -24,7 +24,7 @@ class History:
 
     Attributes:
         columns: For each name a list with a number for each epoch: "loss" and the metrics, as
-            means over the examples while the model was learning; with "val_" in front those on
+            means over the examples while the model was learning; with ``val_`` in front those on
             the validation data after the epoch; "lr", the learning rate of the first group.
         interrupted: Whether training was stopped from the keyboard.
     """

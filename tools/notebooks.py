@@ -33,7 +33,8 @@ COMMAND = "make notebooks"
 def chapters() -> list[Path]:
     """The sources of the chapters, in the order of the table of contents."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return [ROOT / f"{entry['file']}.md" for entry in toc["chapters"]]
+    part = next(part for part in toc["parts"] if part["caption"] == "Chapters")
+    return [ROOT / f"{entry['file']}.md" for entry in part["chapters"]]
 
 
 def product(source: Path) -> Path:

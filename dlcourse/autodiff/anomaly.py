@@ -8,8 +8,7 @@ https://docs.pytorch.org/docs/stable/autograd.html#anomaly-detection
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,9 +17,7 @@ import numpy as np
 from dlcourse.autodiff.node import Node
 from dlcourse.autodiff.recording import mode
 from dlcourse.errors import users_line
-
-# Where each Tensor that was computed in anomaly mode came from.
-_lines: weakref.WeakKeyDictionary[Node, str] = weakref.WeakKeyDictionary()
+from dlcourse.ops import Primitive
 
 
 @contextmanager
@@ -32,12 +29,12 @@ def detect_anomaly() -> Iterator[None]:
     Raises (inside the context):
         FloatingPointError: Names the operation, and the line of the program that called it.
     """
-    before = mode.anomaly
-    mode.anomaly = True
+    before = mode.anomaly, mode.observers
+    mode.anomaly, mode.observers = True, (*mode.observers, _check_forward)
     try:
         yield
     finally:
-        mode.anomaly = before
+        mode.anomaly, mode.observers = before
 
 
 def _has_nan(x: Any) -> bool:
@@ -45,21 +42,31 @@ def _has_nan(x: Any) -> bool:
     return array.dtype.kind == "f" and bool(np.isnan(array).any())
 
 
-def check_forward(result: Any, arguments: tuple[Any, ...], name: str) -> None:
+def _check_forward(op: Primitive, arguments: tuple[Any, ...], result: Node) -> None:
     """Note where ``result`` was computed, and refuse a NaN that its arguments do not explain."""
-    line = users_line()
-    _lines[result] = line
-    if _has_nan(result) and not any(map(_has_nan, arguments)):
+    result.line = users_line()
+    if not mode.in_rule and _has_nan(result) and not any(map(_has_nan, arguments)):
         raise FloatingPointError(
-            f"{name}: the result has a NaN, and the arguments have none\n  at {line}"
+            f"{op.name}: the result has a NaN, and the arguments have none\n  at {result.line}"
         )
 
 
-def check_backward(node: Node, g: Any, part: Any) -> None:
-    """Refuse a NaN in ``part``, what a rule of ``node`` made of the gradient ``g``."""
+def checked_rule(
+    node: Node, rule: Callable[..., Any], g: Any, y: Any, arguments: Sequence[Any]
+) -> Any:
+    """What ``rule``, one of ``node``'s, makes of the gradient ``g``, unless it makes a NaN.
+
+    The operations inside the rule are not blamed: ``node`` is.
+    """
+    outer, mode.in_rule = mode.in_rule, True
+    try:
+        part = rule(g, y, *arguments, **node.parameters)
+    finally:
+        mode.in_rule = outer
     if _has_nan(part) and not _has_nan(g):
-        line = _lines.get(node, "(computed outside detect_anomaly)")
+        line = node.line or "(computed outside detect_anomaly)"
         raise FloatingPointError(
             f"{node.operation_name()}: its derivative has a NaN, and the gradient that arrived has "
             f"none\n  forward at {line}"
         )
+    return part

@@ -11,16 +11,16 @@ Source: https://docs.pytorch.org/docs/stable/notes/autograd.html#in-place-correc
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from dlcourse.array_methods import ArrayMethods
-from dlcourse.autodiff.node import tick
+from dlcourse.autodiff.node import Node, tick
 from dlcourse.ops import Array, Primitive
 
-_changes: dict[int, tuple[int, str, weakref.ref[Array]]] = {}  # by the id of the owning array
+# By the id of the array that owns the memory: the time, by what, and whether the array still lives.
+_changes: dict[int, list[Any]] = {}
 _latest = 0
 
 
@@ -33,10 +33,14 @@ def _owner(array: Array) -> Array:
 def note_change(array: Array, how: str) -> None:
     """Remember that ``array`` was changed now; ``how`` says by what, for an error message."""
     global _latest
-    owner = _owner(array)
-    key = id(owner)
     _latest = tick()
-    _changes[key] = (_latest, how, weakref.ref(owner, lambda _dead: _changes.pop(key, None)))
+    owner = array if array.base is None else _owner(array)
+    key = id(owner)
+    known = _changes.get(key)
+    if known is None:
+        _changes[key] = [_latest, how, weakref.ref(owner, lambda _dead: _changes.pop(key, None))]
+    else:
+        known[0], known[1] = _latest, how
 
 
 def latest_change() -> int:
@@ -57,7 +61,7 @@ def check_unchanged(node: Any) -> None:
         if not isinstance(value, np.ndarray):
             continue
         time, how, _ = _changes.get(id(_owner(value)), (0, "", None))
-        if time > node.created and _is_read(op, values, node.parameters, i):
+        if time > node.created and _is_read(node, values, i):
             raise RuntimeError(
                 f"{op.name}: a value that its derivative needs was changed in place\n"
                 f"  Expect: {name} as it was when {op.name} was computed\n"
@@ -93,14 +97,15 @@ class _Probe(ArrayMethods):
         return op(*raw, **parameters)
 
 
-def _is_read(
-    op: Primitive, values: list[Any], parameters: Mapping[str, Any], position: int
-) -> bool:
-    """Whether a rule of ``op`` reads the value at ``position``; 0 is the result."""
+def _is_read(node: Any, values: list[Any], position: int) -> bool:
+    """Whether a rule that ``node`` needs reads the value at ``position``; 0 is the result."""
+    op = node.op
+    if op.reads_all:
+        return position > 0
     probe = _Probe(values[position])
     seen = [*values[:position], probe, *values[position + 1 :]]
     y, arguments = seen[0], seen[1:]
-    for rule in op.rules_for(len(arguments)):
-        if rule is not None:
-            rule(np.ones(np.shape(values[0]), probe.dtype), y, *arguments, **parameters)
+    for x, rule in zip(node.inputs, op.rules_for(len(arguments)), strict=True):
+        if rule is not None and isinstance(x, Node) and x.requires_grad:
+            rule(np.ones(np.shape(values[0]), probe.dtype), y, *arguments, **node.parameters)
     return probe.is_read

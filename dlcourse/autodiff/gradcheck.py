@@ -1,4 +1,4 @@
-"""A derivative rule checked against the definition of the derivative."""
+"""Derivative rules, and the rules of their rules, checked against difference quotients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from dlcourse.autodiff.recording import enable_grad
 from dlcourse.autodiff.tensor import Tensor
-from dlcourse.ops import Array
+from dlcourse.autodiff.transforms import vjp
+from dlcourse.ops import Array, concatenate
 
 
 def gradcheck(
@@ -65,6 +66,49 @@ def gradcheck(
                 f"{int(wrong.sum())} of {wrong.size} derivatives of this input differ"
             )
     return True
+
+
+def gradgradcheck(
+    function: Callable[..., Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    *,
+    eps: float = 1e-6,
+    atol: float = 1e-5,
+    rtol: float = 1e-3,
+) -> bool:
+    """Run `gradcheck` on the gradient: compare second derivatives with differences of first ones.
+
+    The function that is checked takes the inputs and g, a gradient of the loss with respect to
+    the output, and returns the gradients of all inputs that require one. So the derivative by g is
+    checked too. An error message numbers g after the inputs.
+
+    Arguments, result and errors are those of `gradcheck`.
+
+    Source: torch.autograd.gradgradcheck
+    """
+    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    checked = [i for i, x in enumerate(inputs) if x.requires_grad]
+    output = function(*inputs)
+    seed = np.random.default_rng(0).normal(size=output.shape)
+
+    def gradient(*inputs_and_g: Tensor) -> Tensor:
+        *values, g = inputs_and_g
+
+        def of_checked(*variables: Tensor) -> Tensor:
+            arguments = list(values)
+            for i, x in zip(checked, variables, strict=True):
+                arguments[i] = x
+            return function(*arguments)
+
+        _, pullback = vjp(of_checked, *(values[i] for i in checked))
+        flat: Tensor = concatenate([part.reshape(-1) for part in pullback(g)])
+        return flat
+
+    if not checked:
+        raise ValueError("gradgradcheck: expected an input with requires_grad=True, found none")
+    return gradcheck(
+        gradient, [*inputs, Tensor(seed, requires_grad=True)], eps=eps, atol=atol, rtol=rtol
+    )
 
 
 def _jacobians_by_backward(

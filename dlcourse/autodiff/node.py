@@ -8,12 +8,13 @@ the garbage collector.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
 from dlcourse.array_methods import ArrayMethods
+from dlcourse.errors import misuse
 from dlcourse.ops import Primitive
 
 # The time of creation. An operation's inputs exist before its result, so it orders every graph.
@@ -28,6 +29,7 @@ class Node(ArrayMethods):
         inputs: The operation's array arguments, Nodes and others; None once they were freed.
         parameters: The operation's other arguments, such as ``axis``.
         created: The time of creation.
+        line: The line of the program that made it, if it was made in anomaly mode.
     """
 
     # A leaf has these; an operation's result sets its own.
@@ -36,6 +38,7 @@ class Node(ArrayMethods):
     parameters: Mapping[str, Any] = MappingProxyType({})
     _requires_grad: bool = False
     created: int
+    line: str | None = None
 
     @property
     def is_leaf(self) -> bool:
@@ -51,16 +54,22 @@ class Node(ArrayMethods):
         return "no operation" if self.op is None else self.op.name
 
 
-def recorded_graph(root: Node) -> list[Node]:
+def recorded_graph(root: Node, follow: Callable[[Any], bool] | None = None) -> list[Node]:
     """The nodes that root depends on and that require a gradient, in order of creation.
 
     That is a topological order, and its last element is root.
+
+    Args:
+        root: Where the walk starts.
+        follow: Whether to go on behind a node, to its inputs; by default always.
     """
     seen = {id(root)}
     found = [root]
     for node in found:  # the list grows while it is walked: no recursion, hence no depth limit
+        if follow is not None and not follow(node):
+            continue
         if node.inputs is None:
-            raise RuntimeError(
+            raise misuse(
                 f"the graph through {node.operation_name()} was freed by an earlier backward(). "
                 "Compute the loss again, or pass retain_graph=True to the first backward()."
             )

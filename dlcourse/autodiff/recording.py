@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
+from typing import Any
 
 
 class _Mode(threading.local):
@@ -12,6 +14,9 @@ class _Mode(threading.local):
     def __init__(self) -> None:
         self.recording = True
         self.anomaly = False  # whether `detect_anomaly` is on
+        self.in_rule = False  # then, whether a derivative rule is running
+        # Called with (operation, arguments, result) after each operation on Tensors.
+        self.observers: tuple[Callable[[Any, tuple[Any, ...], Any], None], ...] = ()
         self.outer: list[bool] = []  # what held around each context that was entered
 
 

@@ -8,11 +8,11 @@ Source: Griewank & Walther, Evaluating Derivatives (2008), chapter 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from typing import Any
 
 from dlcourse import ops
-from dlcourse.autodiff.anomaly import check_backward
+from dlcourse.autodiff.anomaly import checked_rule
 from dlcourse.autodiff.changes import check_unchanged, latest_change
 from dlcourse.autodiff.node import Node, recorded_graph
 from dlcourse.autodiff.recording import mode
@@ -25,6 +25,7 @@ def reverse_sweep(
     raw: bool,
     retain: bool = True,
     towards: Set[int] | None = None,
+    follow: Callable[[Any], bool] | None = None,
 ) -> Iterator[tuple[Any, Any]]:
     """Walk from root to the leaves and yield each node on the way with its gradient.
 
@@ -36,9 +37,11 @@ def reverse_sweep(
         raw: Run the rules on the arrays of Tensors (fast), else on the Nodes themselves.
         retain: Keep the graph; otherwise each node forgets its inputs as soon as it is done.
         towards: The ids of the nodes to reach; other paths are left out.
+        follow: Whether to go on behind a node, by default always. Where it does not, the sweep
+            ends as at a leaf, and the node's hooks are left to whoever goes on.
     """
-    graph = recorded_graph(root)
-    leading = None if towards is None else _leading_to(towards, graph)
+    graph = recorded_graph(root, follow)
+    leading = None if towards is None else _leading_to(towards, graph, follow)
     oldest = next((x.created for x in graph if x.op is not None), 0)
     overwritten = oldest < latest_change() and hasattr(root, "data")
     anomaly = mode.anomaly and hasattr(root, "data")
@@ -48,23 +51,26 @@ def reverse_sweep(
         g = gradients.pop(id(node), None)
         if g is None:  # a path that every rule cut off
             continue
-        if node.hooks:
+        is_end = follow is not None and not follow(node)
+        if node.hooks and not is_end:
             g = node.run_hooks(g)
         yield node, g
         op, inputs = node.op, node.inputs
-        if op is None:
+        if op is None or is_end:
             continue
         y, arguments = (node.data, node.raw_inputs) if raw else (node, inputs)
         if overwritten:
             check_unchanged(node)
-        for x, value, rule in zip(inputs, arguments, op.rules_for(len(inputs)), strict=True):
+        rules = op.rules if op.each is None else op.rules_for(len(inputs))
+        for x, value, rule in zip(inputs, arguments, rules, strict=True):
             if rule is None or not isinstance(x, Node) or not x._requires_grad:
                 continue
             if leading is not None and id(x) not in leading:
                 continue
-            part = rule(g, y, *arguments, **node.parameters)
             if anomaly:
-                check_backward(node, g, part)
+                part = checked_rule(node, rule, g, y, arguments)
+            else:
+                part = rule(g, y, *arguments, **node.parameters)
             if part.shape != value.shape:
                 part = ops.unbroadcast(part, value.shape)
             if part.dtype != value.dtype:
@@ -87,10 +93,14 @@ def _is_fresh(part: Any, g: Any, y: Any, arguments: list[Any]) -> bool:
     return id(part) not in map(id, arguments)
 
 
-def _leading_to(towards: Set[int], graph: list[Node]) -> set[int]:
+def _leading_to(
+    towards: Set[int], graph: list[Node], follow: Callable[[Any], bool] | None
+) -> set[int]:
     """The ids of the nodes in the graph (in order of creation) that depend on ``towards``."""
     leading = set(towards)
     for node in graph:
+        if follow is not None and not follow(node):
+            continue
         if any(id(x) in leading for x in node.inputs or ()):
             leading.add(id(node))
     return leading

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.autodiff.anomaly import check_forward
 from dlcourse.autodiff.changes import note_change
+from dlcourse.autodiff.hooks import Hook, HookHandle, run_hooks
 from dlcourse.autodiff.node import Node, tick
 from dlcourse.autodiff.recording import Recording, mode
 from dlcourse.autodiff.sweep import reverse_sweep
-from dlcourse.errors import explain_failure, users_line
+from dlcourse.errors import explain_change, explain_failure, misuse, users_line
 from dlcourse.ops import Array, Primitive
 
 
@@ -39,7 +39,7 @@ class Tensor(Node):
 
     data: Array
     grad: Tensor | None = None
-    hooks: dict[int, Callable[[Any], Any]] | None = None
+    hooks: dict[int, Hook] | None = None
     raw_inputs: list[Any] | None = None  # the inputs' arrays, as the operation got them
     _retains_grad: bool = False
 
@@ -72,7 +72,7 @@ class Tensor(Node):
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if not self.is_leaf:
-            raise RuntimeError(
+            raise misuse(
                 "requires_grad can be changed on leaf tensors only; this one is the result of "
                 f"{self.operation_name()}. Use detach() for a copy outside the graph."
             )
@@ -110,7 +110,7 @@ class Tensor(Node):
             RuntimeError: The tensor requires a gradient, which the array could not carry on.
         """
         if self._requires_grad:
-            raise RuntimeError(
+            raise misuse(
                 "numpy() would leave the graph behind: this tensor requires a gradient. "
                 "Use tensor.detach().numpy()."
             )
@@ -164,15 +164,11 @@ class Tensor(Node):
                 has another shape; the graph was freed by an earlier ``backward``; a value that a
                 rule needs was changed in place.
         """
-        if not self._requires_grad:
-            raise RuntimeError(
-                "backward() found no graph: this tensor does not depend on a tensor with "
-                "requires_grad=True (or it was computed under no_grad, or detached)"
-            )
         seed: Any = _seed(self, gradient)
         retain = create_graph if retain_graph is None else retain_graph
         if not create_graph:
-            seed = seed.data.copy() if self.op is None else seed.data
+            # A NumPy number, where it is one, is quicker to calculate with than an array of it.
+            seed = seed.data.copy() if self.op is None else seed.data[()]
         with Recording(create_graph):
             for tensor, g in reverse_sweep(self, seed, raw=not create_graph, retain=retain):
                 if tensor.op is None:
@@ -195,50 +191,31 @@ class Tensor(Node):
     def retain_grad(self) -> None:
         """Let ``backward`` fill ``grad`` also if this tensor is not a leaf."""
         if not self._requires_grad:
-            raise RuntimeError("retain_grad() needs a tensor that requires a gradient")
+            raise misuse("retain_grad() needs a tensor that requires a gradient")
         self._retains_grad = True
 
     def zero_grad(self) -> None:
         """Forget the gathered gradient; the next ``backward`` starts anew."""
         self.grad = None
 
-    def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> Callable[[], None]:
+    def register_hook(self, hook: Hook) -> HookHandle:
         """Call ``hook`` with this tensor's gradient in each sweep, before anything uses it.
 
         What the hook returns, unless None, takes the gradient's place; it must have its shape.
+        Hooks run in the order in which they were registered.
 
         Returns:
-            A function that removes the hook.
+            A handle, whose ``remove()`` removes the hook.
 
         Source: torch.Tensor.register_hook.
         """
         if not self._requires_grad:
-            raise RuntimeError("register_hook() needs a tensor that requires a gradient")
-        hooks = self.hooks = {} if self.hooks is None else self.hooks
-        key = tick()
-        hooks[key] = hook
+            raise misuse("register_hook() needs a tensor that requires a gradient")
+        if self.hooks is None:
+            self.hooks = {}
+        return HookHandle(self.hooks, hook)
 
-        def remove() -> None:
-            hooks.pop(key, None)
-
-        return remove
-
-    def run_hooks(self, g: Any) -> Any:
-        """The gradient ``g``, an array or a Tensor, as the hooks leave it; of the same type."""
-        current = g if isinstance(g, Tensor) else Tensor.wrap(g)
-        for hook in list((self.hooks or {}).values()):
-            returned = hook(current)
-            if returned is None:
-                continue
-            if not isinstance(returned, Tensor) or returned.shape != self.shape:
-                raise RuntimeError(
-                    f"register_hook: expected the hook to return None or a Tensor of shape "
-                    f"{self.shape}, got {getattr(returned, 'shape', type(returned).__name__)}"
-                )
-            current = returned
-        if isinstance(g, Tensor):
-            return current
-        return current.data if current.data is g else np.array(current.data, dtype=self.dtype)
+    run_hooks = run_hooks
 
     # --- Changes in place ----------------------------------------------------------------------
 
@@ -278,13 +255,17 @@ class Tensor(Node):
 
     def _change(self, name: str, other: Any, change: Callable[[Array, Any], Any]) -> Tensor:
         if self._is_recorded_with(other):
-            raise RuntimeError(
+            raise misuse(
                 f"{name}: a tensor whose gradient is recorded cannot be changed in place, because "
                 "the graph would not know.\n"
                 "  Write an update of a parameter under `with no_grad():`, anything else as a new "
                 "tensor (y = y + 1, where(...))."
             )
-        change(self.data, other.data if isinstance(other, Tensor) else other)
+        value = other.data if isinstance(other, Tensor) else other
+        try:
+            change(self.data, value)
+        except (IndexError, TypeError, ValueError) as error:
+            raise explain_change(name, self.data, value, error) from error
         note_change(self.data, f"{name} at {users_line()}")
         return self
 
@@ -320,13 +301,15 @@ class Tensor(Node):
             value = op.kernel(*raw, **parameters)
         except (ArithmeticError, IndexError, TypeError, ValueError) as error:
             raise explain_failure(op, raw, parameters, error) from error
-        result = Tensor.wrap(value)
+        result = Tensor.__new__(Tensor)
+        result.data = value if type(value) is np.ndarray else np.asarray(value)
+        result.created = tick()
         if is_recorded and mode.recording and result.data.dtype.kind == "f":
             result.op, result.inputs, result.parameters = op, arguments, parameters
             result.raw_inputs = raw
             result._requires_grad = True
-        if mode.anomaly:
-            check_forward(result, arguments, op.name)
+        for observe in mode.observers:
+            observe(op, arguments, result)
         return result
 
 
@@ -336,6 +319,7 @@ def gradients(
     gradient: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    follow: Callable[[Tensor], bool] | None = None,
 ) -> list[Tensor | None]:
     """d(output)/d(input) for each input; nothing is stored in any ``grad``.
 
@@ -343,6 +327,7 @@ def gradients(
         output: A tensor that requires a gradient.
         inputs: Tensors that require one, leaves or results; of each, its own shape comes back.
         gradient, retain_graph, create_graph: As for ``Tensor.backward``.
+        follow: Whether to go on behind a tensor, to what it was computed from; by default always.
 
     Returns:
         For each input a Tensor, or None if the output does not depend on it.
@@ -355,8 +340,9 @@ def gradients(
     found: dict[int, Any] = {}
     with Recording(create_graph):
         start = seed if create_graph else seed.data
-        sweep = reverse_sweep(output, start, raw=not create_graph, retain=retain, towards=wanted)
-        for tensor, g in sweep:
+        for tensor, g in reverse_sweep(
+            output, start, raw=not create_graph, retain=retain, towards=wanted, follow=follow
+        ):
             if id(tensor) in wanted:
                 # A copy: it may be the gradient of several tensors, the seed, or a view.
                 found[id(tensor)] = g.astype(g.dtype) if create_graph else Tensor(g)
@@ -364,7 +350,7 @@ def gradients(
 
 
 def raw_value(x: Any) -> Any:
-    """The array of a Tensor; anything else as it is."""
+    """The array of a Tensor ``x``; any other ``x`` as it is."""
     return x.data if isinstance(x, Tensor) else x
 
 
@@ -387,16 +373,21 @@ def _raw_index(index: Any) -> Any:
 
 def _seed(root: Tensor, gradient: Any) -> Tensor:
     """The gradient that the sweep starts from, checked."""
+    if not root.requires_grad:
+        raise misuse(
+            "backward() found no graph: this tensor does not depend on a tensor with "
+            "requires_grad=True (or it was computed under no_grad, or detached)"
+        )
     if gradient is None:
         if root.size != 1:
-            raise RuntimeError(
+            raise misuse(
                 f"backward() needs a scalar to differentiate, got shape {root.shape}. Reduce it, "
                 "for example with .sum() or .mean(), or pass gradient= of that shape."
             )
         return Tensor.wrap(np.array(1, root.dtype).reshape(root.shape))
     seed = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     if seed.shape != root.shape:
-        raise RuntimeError(
+        raise misuse(
             f"backward(gradient=...): expected the shape of the tensor, {root.shape}, "
             f"got {seed.shape}"
         )

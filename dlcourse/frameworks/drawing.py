@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dlcourse.figures import Edge, GraphDrawing, Node
+from dlcourse.drawing import Edge, GraphDrawing, Node
 from dlcourse.frameworks.program import Call, Program, Value, references
 
 LONGEST_CONSTANT = 4  # numbers; of a longer one the shape is shown

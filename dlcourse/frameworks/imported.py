@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dlcourse.figures import GraphDrawing
+from dlcourse.drawing import GraphDrawing
 from dlcourse.frameworks import aten, tf_ops
 from dlcourse.frameworks.drawing import draw_program
 from dlcourse.frameworks.program import Program, Table

@@ -38,10 +38,8 @@ def read_exported(exported: Any) -> Program:
             given.append(_value(spec.target, values[name]))
         elif kind == "CONSTANT_TENSOR":
             constants[name] = _array(exported.constants[spec.target])
-        elif hasattr(values[name], "dtype"):
+        elif hasattr(values[name], "dtype"):  # a number is written into the calls that use it
             given.append(_value(name, values[name]))
-        else:
-            constants[name] = spec.arg.value
     outputs, updates = [], {}
     for spec, result in zip(signature.output_specs, _outputs(exported.graph, names), strict=True):
         if spec.kind.name == "BUFFER_MUTATION":

@@ -20,7 +20,7 @@ from dlcourse.autodiff import raw_value
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.passes import optimise
 from dlcourse.graphs.planning import Plan, Step, plan
-from dlcourse.graphs.printing import names_of
+from dlcourse.graphs.printing import call_text, names_of, operand_text
 from dlcourse.graphs.symbol import Symbol, type_text
 from dlcourse.ops import Array
 
@@ -144,6 +144,8 @@ class _Writer:
         for step in self.plan.steps:
             body += [(line, self._comment(step)) for line in self._lines(step)]
         width = max((len(line) for line, _ in body), default=0)
+        for name in self.constants.values():
+            lines.append(f"    # {name} = {operand_text(self.namespace[name], {})}")
         lines += [f"    {line:{width}}  # {comment}" for line, comment in body]
         lines += [f"    {line}" for line in self._ending()]
         return "\n".join(lines) + "\n", self.namespace
@@ -158,7 +160,7 @@ class _Writer:
         assert node.op is not None
         name = self.names[id(node)]
         if step.kind == "view" and id(node) in self.plan.arrays:
-            return []  # bound once
+            return [f"# {name} = {call_text(node, self.names)}, bound once"]
         if node.op is ops.concatenate and step.kind == "into":
             return self._concatenation(node)
         operands = [self._operand(x, node) for x in node.inputs or ()]

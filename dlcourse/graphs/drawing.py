@@ -17,13 +17,19 @@ from dlcourse.graphs.matching import match
 from dlcourse.graphs.printing import names_of, parameter_text
 from dlcourse.graphs.result_types import has_several_results, result_types, types_text
 from dlcourse.graphs.symbol import Symbol, type_text
+from dlcourse.ops import Primitive
 
 # A longer list of parameters would make a node wider than a phone.
 LONGEST = 24
 
 
 def draw(graph: Graph, direction: Direction = "TB") -> GraphDrawing:
-    """Draw ``graph``: each operation with its name and type, a subgraph in a frame of its own."""
+    """Draw ``graph``: each operation with its name and type, a subgraph in a frame of its own.
+
+    Args:
+        graph: What to draw.
+        direction: "TB", from top to bottom, or "LR", from left to right.
+    """
     drawing = GraphDrawing(direction=direction)
     drawing.groups += _add(drawing, graph, {}).groups
     return drawing
@@ -102,7 +108,6 @@ def _add(drawing: GraphDrawing, graph: Graph, marks: Mapping[int, str]) -> Group
             for part in [_add(drawing, value, {})]
         ]
         if inner:
-            own.remove(here)
             frames.append(Group(f"{names[id(node)]}: {node.operation_name()}", [here], inner))
     for x in graph.outputs:
         if id(x) not in place:
@@ -126,15 +131,21 @@ def _constant_text(x: Any) -> str:
 def _operation_text(node: Symbol) -> str:
     """The name of the operation, with the parameters that differ from its defaults."""
     assert node.op is not None
-    defaults = {} if isinstance(node.op.kernel, np.ufunc) else _defaults(node.op.kernel)
-    shown = ", ".join(
-        f"{key}={parameter_text(value)}"
-        for key, value in node.parameters.items()
-        if not isinstance(value, Graph) and not _is_default(value, defaults.get(key, _NONE))
-    )
+    parameters = shown_parameters(node.op, node.parameters)
+    shown = ", ".join(f"{key}={parameter_text(value)}" for key, value in parameters.items())
     if len(shown) > LONGEST:
         shown = shown[: LONGEST - 1] + "…"
     return f"{node.op.name} {shown}" if shown else node.op.name
+
+
+def shown_parameters(op: Primitive, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters that differ from the operation's defaults and are no graphs."""
+    defaults = {} if isinstance(op.kernel, np.ufunc) else _defaults(op.kernel)
+    return {
+        key: value
+        for key, value in parameters.items()
+        if not isinstance(value, Graph) and not _is_default(value, defaults.get(key, _NONE))
+    }
 
 
 _NONE = object()

@@ -241,11 +241,12 @@ def function(
     a part of the one that is being traced.
 
     Args:
+        python_function: The function. Without it ``function(...)`` is a decorator.
         input_signature: What the array arguments must be like: anything with a shape and a dtype,
             such as `placeholder`, one for each of their leaves in order.
         max_traces: Warn when there are more traces than this.
 
-    Raises (when called):
+    Raises when called:
         TypeError: The arguments do not fit the parameters or the input_signature; Python asks for
             a value that is still to come (``if``, ``float()``); something else than arrays and
             numbers is returned.

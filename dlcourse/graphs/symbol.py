@@ -91,6 +91,9 @@ class Symbol(Node):
         op: Primitive, arguments: tuple[Any, ...], parameters: dict[str, Any]
     ) -> Symbol:
         """The Symbol of the result; its shape and dtype are those that the kernel would give."""
+        for x in arguments:
+            if isinstance(x, Node) and not isinstance(x, Symbol | Tensor):
+                return x.apply_primitive(op, arguments, parameters)  # type: ignore[no-any-return]
         operands = tuple(as_operand(x, op) for x in arguments)
         parameters = {name: _own(value) for name, value in parameters.items()}
         try:
@@ -146,7 +149,12 @@ class Symbol(Node):
 
 
 def placeholder(shape: Sequence[int], dtype: Any = np.float64, name: str | None = None) -> Symbol:
-    """A Symbol for an input, to be given when the graph is run."""
+    """A Symbol for an input, to be given when the graph is run.
+
+    Args:
+        shape, dtype: Those of the array that will be given.
+        name: What the input is called when the graph is printed or drawn.
+    """
     return Symbol(shape, dtype, name=name)
 
 

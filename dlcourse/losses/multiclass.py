@@ -121,7 +121,7 @@ def _of_labels(
     axis = _class_axis(log_p)
     counts = None if ignore_index is None else labels != ignore_index
     if counts is not None:
-        labels = ops.where(counts, labels, 0)
+        labels = labels * counts  # an ignored label may be no class; 0 is one
     losses = -_of_class(log_p, labels, axis)
     weights = None if weight is None else _weight_of(weight, labels)
     if weights is not None:

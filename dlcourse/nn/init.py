@@ -1,7 +1,8 @@
 """Initial values: arrays of a given shape, drawn from a given generator.
 
-A weight has the shape (fan_out, fan_in), that of a convolution (out, in, *kernel). Write them into
-a layer with ``layer.weight.copy_(kaiming_normal(layer.weight.shape, rng))`` under ``no_grad()``.
+A weight has the shape (fan_out, fan_in), that of a convolution ``(out, in, *kernel)``. Write them
+into a layer with ``layer.weight.copy_(kaiming_normal(layer.weight.shape, rng))`` under
+``no_grad()``.
 
 Source: torch.nn.init, whose names and formulas these are; there they overwrite a tensor.
 """
@@ -48,6 +49,9 @@ def gain_of(nonlinearity: str, negative_slope: float = 0.01) -> float:
 def fans(shape: Sequence[int]) -> tuple[int, int]:
     """Of a weight: how many inputs one output depends on, and how many outputs one input reaches.
 
+    Args:
+        shape: (fan_out, fan_in), of a convolution ``(out, in, *kernel)``.
+
     Source: torch.nn.init._calculate_fan_in_and_fan_out.
     """
     if len(shape) < 2:
@@ -57,17 +61,22 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 
 
 def constant(shape: Sequence[int], value: float, dtype: Any = np.float64) -> Array:
-    """An array filled with ``value``."""
+    """An array filled with ``value``.
+
+    Args:
+        shape, dtype: Of the array.
+        value: Each element's.
+    """
     return np.full(shape, value, dtype)
 
 
 def zeros(shape: Sequence[int], dtype: Any = np.float64) -> Array:
-    """An array of zeros."""
+    """An array of zeros; shape and dtype as of constant."""
     return np.zeros(shape, dtype)
 
 
 def ones(shape: Sequence[int], dtype: Any = np.float64) -> Array:
-    """An array of ones."""
+    """An array of ones; shape and dtype as of constant."""
     return np.ones(shape, dtype)
 
 
@@ -78,7 +87,13 @@ def uniform(
     high: float = 1.0,
     dtype: Any = np.float64,
 ) -> Array:
-    """Uniformly distributed numbers from ``low`` to ``high``."""
+    """Uniformly distributed numbers from ``low`` to ``high``.
+
+    Args:
+        shape, dtype: Of the array.
+        rng: Where the numbers come from.
+        low, high: The bounds; high is excluded.
+    """
     return rng.uniform(low, high, tuple(shape)).astype(dtype)
 
 
@@ -89,7 +104,13 @@ def normal(
     std: float = 1.0,
     dtype: Any = np.float64,
 ) -> Array:
-    """Normally distributed numbers."""
+    """Normally distributed numbers.
+
+    Args:
+        shape, dtype: Of the array.
+        rng: Where the numbers come from.
+        mean, std: The mean and the standard deviation.
+    """
     return rng.normal(mean, std, tuple(shape)).astype(dtype)
 
 
@@ -98,8 +119,13 @@ def xavier_uniform(
 ) -> Array:
     """Uniform with standard deviation gain * sqrt(2 / (fan_in + fan_out)), for tanh and sigmoid.
 
+    Args:
+        shape, dtype: Of the weight.
+        rng: Where the numbers come from.
+        gain: A factor; see gain_of.
+
     Source: Glorot & Bengio (2010), Understanding the difficulty of training deep feedforward neural
-    networks; torch.nn.init.xavier_uniform_, keras.initializers.GlorotUniform.
+    networks; ``torch.nn.init.xavier_uniform_``, keras.initializers.GlorotUniform.
     """
     return _uniform_of_std(shape, rng, gain * math.sqrt(2 / sum(fans(shape))), dtype)
 
@@ -109,8 +135,10 @@ def xavier_normal(
 ) -> Array:
     """Normal with the standard deviation of ``xavier_uniform``.
 
-    Source: torch.nn.init.xavier_normal_. keras.initializers.GlorotNormal draws again what is more
-    than two standard deviations away.
+    Args: as for xavier_uniform.
+
+    Source: ``torch.nn.init.xavier_normal_``. keras.initializers.GlorotNormal draws again what is
+    more than two standard deviations away.
     """
     return normal(shape, rng, std=gain * math.sqrt(2 / sum(fans(shape))), dtype=dtype)
 
@@ -132,7 +160,7 @@ def kaiming_uniform(
         nonlinearity, negative_slope: Those of ``gain_of``.
         dtype: Of the result.
 
-    Source: He et al. (2015), https://arxiv.org/abs/1502.01852; torch.nn.init.kaiming_uniform_,
+    Source: He et al. (2015), https://arxiv.org/abs/1502.01852; ``torch.nn.init.kaiming_uniform_``,
     keras.initializers.HeUniform.
     """
     std = _kaiming_std(shape, mode, nonlinearity, negative_slope)
@@ -149,8 +177,10 @@ def kaiming_normal(
 ) -> Array:
     """Normal with the standard deviation of ``kaiming_uniform``.
 
-    Source: torch.nn.init.kaiming_normal_. keras.initializers.HeNormal draws again what is more than
-    two standard deviations away.
+    Args: as for kaiming_uniform.
+
+    Source: ``torch.nn.init.kaiming_normal_``. keras.initializers.HeNormal draws again what is more
+    than two standard deviations away.
     """
     std = _kaiming_std(shape, mode, nonlinearity, negative_slope)
     return normal(shape, rng, std=std, dtype=dtype)
@@ -163,7 +193,12 @@ def orthogonal(
 
     A weight of more than two axes counts as a matrix with one row for each output.
 
-    Source: Saxe et al. (2014), https://arxiv.org/abs/1312.6120; torch.nn.init.orthogonal_.
+    Args:
+        shape, dtype: Of the weight.
+        rng: Where the numbers come from.
+        gain: A factor; see gain_of.
+
+    Source: Saxe et al. (2014), https://arxiv.org/abs/1312.6120; ``torch.nn.init.orthogonal_``.
     """
     fans(shape)
     rows, columns = shape[0], math.prod(shape[1:])

@@ -136,7 +136,7 @@ class Conv2d(_Conv):
         dtype: Of weight and bias.
 
     Attributes:
-        weight: Shape (out_channels, in_channels / groups, *kernel_size).
+        weight: Shape ``(out_channels, in_channels / groups, *kernel_size)``.
         bias: Shape (out_channels,), or None.
 
     Source: torch.nn.Conv2d.
@@ -168,25 +168,45 @@ class _Pool(Module):
 
 
 class MaxPool1d(_Pool):
-    """The largest element of each window over the last axis. Source: torch.nn.MaxPool1d."""
+    """The largest element of each window over the last axis.
+
+    The arguments are those of ``ops.max_pool1d``.
+
+    Source: torch.nn.MaxPool1d.
+    """
 
     pool = ops.max_pool1d
 
 
 class MaxPool2d(_Pool):
-    """The largest element of each window over the last two axes. Source: torch.nn.MaxPool2d."""
+    """The largest element of each window over the last two axes.
+
+    The arguments are those of ``ops.max_pool2d``.
+
+    Source: torch.nn.MaxPool2d.
+    """
 
     pool = ops.max_pool2d
 
 
 class AvgPool1d(_Pool):
-    """The mean of each window over the last axis. Source: torch.nn.AvgPool1d."""
+    """The mean of each window over the last axis.
+
+    The arguments are those of ``ops.avg_pool1d``.
+
+    Source: torch.nn.AvgPool1d.
+    """
 
     pool = ops.avg_pool1d
 
 
 class AvgPool2d(_Pool):
-    """The mean of each window over the last two axes. Source: torch.nn.AvgPool2d."""
+    """The mean of each window over the last two axes.
+
+    The arguments are those of ``ops.avg_pool2d``.
+
+    Source: torch.nn.AvgPool2d.
+    """
 
     pool = ops.avg_pool2d
 
@@ -211,7 +231,13 @@ class Embedding(Module):
     """A vector for each of ``num_embeddings`` symbols, looked up by number.
 
     The input has integers from 0 to num_embeddings - 1 and any shape S, the result shape
-    (*S, embedding_dim).
+    ``(*S, embedding_dim)``.
+
+    Args:
+        num_embeddings: How many symbols there are.
+        embedding_dim: The length of each vector.
+        rng: Where the initial values come from.
+        dtype: Of the vectors.
 
     Attributes:
         weight: Shape (num_embeddings, embedding_dim), initially standard normal, as in PyTorch.

@@ -127,8 +127,11 @@ class RNN(_Recurrent):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh).
 
     Args:
-        nonlinearity: "tanh" or "relu"; the other arguments are those of every recurrent layer:
-            input_size, hidden_size, num_layers, bias, rng, dtype.
+        input_size: The features of x.
+        hidden_size: H, the features of the state.
+        nonlinearity: "tanh" or "relu".
+        options: Those that every recurrent layer has: ``num_layers``, one upon the other; ``bias``,
+            whether there are b_ih and b_hh; ``rng``, where the initial values come from; ``dtype``.
 
     Called with x (N, T, input_size) and, if given, h (num_layers, N, H), it returns the states of
     the last layer (N, T, H) and the last state of each layer (num_layers, N, H).
@@ -158,14 +161,14 @@ class RNN(_Recurrent):
 class GRU(_Recurrent):
     """A gated recurrent unit.
 
-    r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)           reset
-    z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)           update
-    n = tanh(W_in x + b_in + r * (W_hn h + b_hn))        new
-    h' = (1 - z) * n + z * h
+        r = sigmoid(W_ir x + b_ir + W_hr h + b_hr)           reset
+        z = sigmoid(W_iz x + b_iz + W_hz h + b_hz)           update
+        n = tanh(W_in x + b_in + r * (W_hn h + b_hn))        new
+        h' = (1 - z) * n + z * h
 
     Called with x (N, T, input_size) and, if given, h (num_layers, N, H), it returns the states of
     the last layer (N, T, H) and the last state of each layer (num_layers, N, H). The weights have
-    the gates r, z, n in this order; see _Recurrent for the arguments.
+    the gates r, z, n in this order; the arguments are those of RNN.
 
     Source: Cho et al. (2014), https://arxiv.org/abs/1406.1078; torch.nn.GRU with batch_first=True.
     Keras's GRU (reset_after=True) is the same function with the order z, r, n.
@@ -187,14 +190,14 @@ class GRU(_Recurrent):
 class LSTM(_Recurrent):
     """Long short-term memory.
 
-    i, f, o = sigmoid(W_i. x + b_i. + W_h. h + b_h.)     input, forget and output gate
-    g = tanh(W_ig x + b_ig + W_hg h + b_hg)
-    c' = f * c + i * g
-    h' = o * tanh(c')
+        i, f, o = sigmoid(W_i. x + b_i. + W_h. h + b_h.)     input, forget and output gate
+        g = tanh(W_ig x + b_ig + W_hg h + b_hg)
+        c' = f * c + i * g
+        h' = o * tanh(c')
 
     Called with x (N, T, input_size) and, if given, (h, c), each (num_layers, N, H), it returns the
     states of the last layer (N, T, H) and the last (h, c) of each layer. The weights have the gates
-    i, f, g, o in this order; see _Recurrent for the arguments.
+    i, f, g, o in this order; the arguments are those of RNN.
 
     Source: Hochreiter & Schmidhuber (1997), Long short-term memory; torch.nn.LSTM with
     batch_first=True.

@@ -59,7 +59,7 @@ def split(a: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 
 
 def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Any:
-    """``a`` with some axes at other positions; the others keep their order.
+    """``a`` with the axes ``source`` at the positions ``destination``; the others keep their order.
 
     Source: numpy.moveaxis.
     """
@@ -80,6 +80,12 @@ def topk(a: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
     """The ``k`` largest elements along an axis in descending order, or the smallest in ascending.
 
     ``argsort`` has their positions.
+
+    Args:
+        a: Any shape with at least one axis.
+        k: How many elements.
+        axis: Along which axis.
+        largest: False for the smallest elements.
 
     Raises:
         ValueError: The axis has fewer than k elements.
@@ -102,6 +108,7 @@ def one_hot(labels: Any, classes: int, dtype: Any = np.float64) -> Any:
         labels: Integers of any shape, an array, a Tensor or a Symbol. One that is not in
             0 .. classes - 1 gives zeros only.
         classes: The length of the vectors, which lie along a new last axis.
+        dtype: Of the vectors.
 
     Source: jax.nn.one_hot.
     """

@@ -303,7 +303,7 @@ def layer_norm(a: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
     of their own would only repeat those of ``multiply`` and ``add``.
 
     Args:
-        a: (..., *S).
+        a: ``(..., *S)``.
         weight, bias: Both of the shape S.
         eps: Added to the variance, so that the quotient exists where all elements are equal.
 

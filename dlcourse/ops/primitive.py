@@ -37,6 +37,7 @@ class Primitive:
         elementwise: Each element of the result depends on one element of each argument, and the
             arguments broadcast.
         expand: The same operation written with smaller ones; a static graph is compiled from those.
+            It may return None: not for these arguments.
         pure: The same arguments always give the same value (random numbers do not).
 
     Attributes:
@@ -44,6 +45,8 @@ class Primitive:
         parameters: The names of the parameters that are not arrays.
         takes_out: Whether the kernel can write into a given array.
     """
+
+    reads_all = False  # whether its rules read every argument, so that none needs to be asked
 
     __slots__ = (
         "_known",

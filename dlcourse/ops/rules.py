@@ -68,7 +68,7 @@ def squeeze(a: Any, axis: int) -> Any:
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
-    """``a`` with two axes exchanged."""
+    """``a`` with ``axis1`` and ``axis2`` exchanged."""
     order = list(range(len(a.shape)))
     order[axis1], order[axis2] = order[axis2], order[axis1]
     return t.transpose(a, axes=tuple(order))
@@ -92,7 +92,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
         return g
     extra = len(g.shape) - len(shape)
     if extra > 0 and g.shape[extra:] == shape:
-        return t.sum(g, axis=tuple(range(extra)))
+        return t.sum(g, axis=0 if extra == 1 else tuple(range(extra)))
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)):
         raise ValueError(f"a gradient of shape {g.shape} cannot belong to a value of shape {shape}")
     stretched = tuple(i for i, n in enumerate(shape, start=extra) if n == 1 and g.shape[i] != 1)

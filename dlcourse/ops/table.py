@@ -235,7 +235,7 @@ linear = primitive("linear", kernels.linear, "x @ weight.T + bias, with weight (
     expand=lambda x, weight, bias: matmul(x, transpose(weight)) + bias,
     x=lambda g, y, x, weight, bias: matmul(g, weight),
     weight=lambda g, y, x, weight, bias: matmul(rules.rows(g).T, rules.rows(x)),
-    bias=lambda g, y, x, weight, bias: g)
+    bias=lambda g, y, x, weight, bias: sum(rules.rows(g), axis=0))
 _einsum: Primitive = primitive("einsum", kernels.einsum,  # ops.einsum calls it
     "the product of arrays whose axes have letters, summed over the letters not in the result",
     each=rules.einsum_operand)

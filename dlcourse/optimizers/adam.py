@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-# ruff: noqa: ARG002, a rule names all its arguments, used or not
 from typing import Any, ClassVar, Unpack
 
 import numpy as np

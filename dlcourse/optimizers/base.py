@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
 import numpy as np
 
 from dlcourse.autodiff import Tensor
+from dlcourse.autodiff.changes import note_change
 from dlcourse.ops import Array
 
 Parameters: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -51,6 +52,7 @@ class Optimizer(ABC):
     Args:
         parameters: Tensors, or groups of them: dicts with the tensors under "params" and, under
             their names, the options in which the group differs from the arguments.
+        defaults: The options of the subclass, for groups that do not give their own.
 
     Attributes:
         param_groups: For each group a dict of "params" and all options; they may be changed
@@ -116,14 +118,16 @@ class Optimizer(ABC):
 
     def _check_options(self, options: dict[str, Any]) -> None:
         """Refuse options out of their ranges."""
-        for name in options.keys() & RANGES.keys():
+        for name, value in options.items():
+            if name not in RANGES:
+                continue
             expected, holds = RANGES[name]
             try:
-                valid = holds(options[name])
+                valid = holds(value)
             except TypeError:
                 valid = False
             if not valid:
-                raise ValueError(f"{self._name}: expected {expected}, got {options[name]!r}")
+                raise ValueError(f"{self._name}: expected {expected}, got {value!r}")
 
     @property
     def _name(self) -> str:
@@ -172,9 +176,10 @@ class Optimizer(ABC):
         """A copy of the options and the state; with it, and the parameters, training can go on.
 
         Returns:
-            {"state": {i: what is remembered of parameter i}, "param_groups": the groups, with the
-            numbers of their parameters under "params"}; parameters are numbered as in
-            ``parameters``. The layout is that of torch.optim.Optimizer.state_dict.
+            A dict. Under "state" is, for the number of each parameter, what is remembered of it;
+            under "param_groups" are the groups, with the numbers of their parameters as "params".
+            Parameters are numbered as in ``parameters``. The layout is that of
+            torch.optim.Optimizer.state_dict.
         """
         number = {p: i for i, p in enumerate(self.parameters)}
         groups = [g | {"params": [number[p] for p in g["params"]]} for g in self.param_groups]
@@ -203,10 +208,10 @@ class Optimizer(ABC):
             )
         state = {}
         for mine, group in zip(self.param_groups, groups, strict=True):
-            if group.keys() != {"params", *self.defaults}:
+            if group.keys() != mine.keys():
                 raise ValueError(
-                    f"{self._name}: expected a state dict with the options "
-                    f"{', '.join(self.defaults)}; got {', '.join(group.keys() - {'params'})}"
+                    f"{self._name}: expected the groups of a state dict to have "
+                    f"{', '.join(mine)}; got {', '.join(group)}"
                 )
             self._check_options(group)
             for p, i in zip(mine["params"], group["params"], strict=True):
@@ -238,13 +243,15 @@ class ElementwiseOptimizer(Optimizer):
     A subclass has the rule and the initial state. Its parameters may be moved one by one, as
     ``step`` does, or all at once as one long vector, as a compiled training step does.
 
-    Args, for every such optimizer, by name:
+    Args:
+        parameters: As of any Optimizer.
         weight_decay: The strength w of a pull towards zero, >= 0.
         decoupled_weight_decay: False: g = g + w p, the gradient of an L2 penalty, which the rule
             then scales like any gradient. True: p = p - lr w p beside the rule. By default
             False in form "torch" and True in form "keras", as there.
         maximize: Move with the gradients, not against them.
         form: "torch" or "keras", whose formula and defaults to use where they differ.
+        own: The options of the subclass's rule, with their defaults.
 
     Source of decoupled decay: Loshchilov and Hutter (2019), Decoupled weight decay regularization,
     https://arxiv.org/abs/1711.05101.
@@ -324,6 +331,7 @@ class ElementwiseOptimizer(Optimizer):
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
         loss = None if closure is None else closure()
+        how = f"{self._name}.step()"
         for group in self.param_groups:
             h, dtype = dict(group), None
             bare = not (group["weight_decay"] or group["maximize"])  # then update() is the rule
@@ -344,6 +352,7 @@ class ElementwiseOptimizer(Optimizer):
                     self.rule(g, state, t, h) if bare else self.update(data, g, state, t, h)
                 )
                 np.subtract(data, delta, data)
+                note_change(data, how)
                 if slots:
                     state.update(slots)
         return loss

@@ -13,13 +13,14 @@ from typing import Any
 
 from dlcourse import ops
 from dlcourse.autodiff import Tensor
+from dlcourse.autodiff.changes import note_change
 from dlcourse.optimizers.base import Form
 
 
 def clip_by_value(g: Any, limit: float) -> Any:
     """``g`` with each number held to -limit .. limit; the same shape and dtype.
 
-    Source: torch.nn.utils.clip_grad_value_; ``clipvalue`` of keras.optimizers.
+    Source: ``torch.nn.utils.clip_grad_value_``; ``clipvalue`` of keras.optimizers.
     """
     _check_limit("clip_by_value", "limit", limit)
     return ops.minimum(ops.maximum(g, -limit), limit)
@@ -40,7 +41,7 @@ def clip_by_norm(gradients: Sequence[Any], max_norm: float, form: Form = "torch"
     of keras.optimizers, where this is ``global_clipnorm``) call it with one gradient at a time.
 
     Source: Pascanu, Mikolov and Bengio (2013), On the difficulty of training recurrent neural
-    networks, https://arxiv.org/abs/1211.5063; torch.nn.utils.clip_grad_norm_.
+    networks, https://arxiv.org/abs/1211.5063; ``torch.nn.utils.clip_grad_norm_``.
     """
     _check_limit("clip_by_norm", "max_norm", max_norm)
     if form not in ("torch", "keras"):
@@ -56,20 +57,29 @@ def clip_by_norm(gradients: Sequence[Any], max_norm: float, form: Form = "torch"
 def clip_grad_value_(parameters: Iterable[Tensor] | Tensor, clip_value: float) -> None:
     """Hold each number of each gradient to -clip_value .. clip_value, in place.
 
-    Source: torch.nn.utils.clip_grad_value_.
+    Args:
+        parameters: Tensors; those without a gradient are left out.
+        clip_value: The largest size of a number.
+
+    Source: ``torch.nn.utils.clip_grad_value_``.
     """
     _check_limit("clip_grad_value_", "clip_value", clip_value)
     for gradient in _gradients(parameters):
         gradient.data[...] = clip_by_value(gradient.data, clip_value)
+        note_change(gradient.data, "clip_grad_value_")
 
 
 def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> float:
     """Scale the gradients down together to a global norm of at most ``max_norm``, in place.
 
+    Args:
+        parameters: Tensors; those without a gradient are left out.
+        max_norm: The largest norm that is left as it is.
+
     Returns:
         The norm before; 0 if there are no gradients.
 
-    Source: torch.nn.utils.clip_grad_norm_.
+    Source: ``torch.nn.utils.clip_grad_norm_``.
     """
     _check_limit("clip_grad_norm_", "max_norm", max_norm)
     gradients = _gradients(parameters)
@@ -79,6 +89,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor] | Tensor, max_norm: float) -> f
     norm = float(global_norm(before))
     for gradient, clipped in zip(gradients, clip_by_norm(before, max_norm), strict=True):
         gradient.data[...] = clipped
+        note_change(gradient.data, "clip_grad_norm_")
     return norm
 
 

@@ -9,7 +9,6 @@ and 3.6 (strong Wolfe line search); where the book leaves a choice, that of torc
 
 from __future__ import annotations
 
-# ruff: noqa: ARG002, _checked_state has the arguments that other optimizers need
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
@@ -17,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from dlcourse.autodiff import Tensor
+from dlcourse.autodiff.changes import note_change
 from dlcourse.ops import Array
 from dlcourse.optimizers.base import Closure, Optimizer, Options, Parameters
 
@@ -163,6 +163,7 @@ class LBFGS(Optimizer):
         for p, x in zip(self.parameters, origin, strict=True):
             part = direction[position : position + x.size]
             p.data[...] = x + t * part.reshape(x.shape)
+            note_change(p.data, "LBFGS.step()")
             position += x.size
 
     def _on_line(
@@ -254,9 +255,10 @@ def strong_wolfe(
     # Outwards, until the interval from the last point to this one holds what is searched.
     last, trial, count = start, evaluate(t), 0
     while count < most:
-        if flat(trial) and not too_high(trial) and not (count > 1 and trial.loss >= last.loss):
+        rises = too_high(trial) or (count > 1 and trial.loss >= last.loss)
+        if flat(trial) and not rises:
             return trial, count + 1
-        if too_high(trial) or (count > 1 and trial.loss >= last.loss) or trial.slope >= 0:
+        if rises or trial.slope >= 0:
             break
         bounds = (trial.t + 0.01 * (trial.t - last.t), 10 * trial.t)
         last, trial = trial, evaluate(_cubic_minimum(last, trial, bounds))

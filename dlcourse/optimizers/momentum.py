@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-# ruff: noqa: ARG002, a rule names all its arguments, used or not
 from typing import Any, ClassVar, Unpack
 
 import numpy as np
@@ -111,7 +110,8 @@ class SGD(ElementwiseOptimizer):
         if h["dampening"]:
             first = 0.0 ** (t - 1)  # 1 in the first step, which is not dampened, and 0 after it
             taken = (1 - h["dampening"] * (1 - first)) * g
-        v = momentum * state["momentum_buffer"] + taken
+        # There is no velocity yet if momentum was 0 in the steps before.
+        v = momentum * state.get("momentum_buffer", 0.0) + taken
         delta = g + momentum * v if h["nesterov"] else v
         return delta if lr_inside else lr * delta, {"momentum_buffer": v}
 

@@ -62,7 +62,13 @@ class Schedule(ABC):
 
 
 class StepLR(Schedule):
-    """lr * gamma ** (step // step_size): a drop every step_size steps."""
+    """lr * gamma ** (step // step_size): a drop every step_size steps.
+
+    Args:
+        optimizer: As of Schedule.
+        step_size: How many steps lie between two drops.
+        gamma: The factor of a drop.
+    """
 
     def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
         _check(step_size >= 1, "StepLR", "step_size >= 1", step_size)
@@ -75,7 +81,13 @@ class StepLR(Schedule):
 
 
 class MultiStepLR(Schedule):
-    """lr * gamma ** (the number of milestones reached): a drop at each of the given steps."""
+    """lr * gamma ** (the number of milestones reached): a drop at each of the given steps.
+
+    Args:
+        optimizer: As of Schedule.
+        milestones: The steps at which the rate drops.
+        gamma: The factor of a drop.
+    """
 
     def __init__(self, optimizer: Optimizer, milestones: Iterable[int], gamma: float = 0.1) -> None:
         self.milestones = sorted(milestones)
@@ -87,7 +99,12 @@ class MultiStepLR(Schedule):
 
 
 class ExponentialLR(Schedule):
-    """lr * gamma ** step."""
+    """lr * gamma ** step.
+
+    Args:
+        optimizer: As of Schedule.
+        gamma: The factor of each step.
+    """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
         self.gamma = gamma
@@ -100,7 +117,12 @@ class ExponentialLR(Schedule):
 class CosineAnnealingLR(Schedule):
     """Half a period of a cosine in T_max steps, from lr down to eta_min (and then up again).
 
-    eta_min + (lr - eta_min) * (1 + cos(pi * step / T_max)) / 2
+        eta_min + (lr - eta_min) * (1 + cos(pi * step / T_max)) / 2
+
+    Args:
+        optimizer: As of Schedule.
+        T_max: The steps of half a period.
+        eta_min: The lowest rate.
 
     Source: Loshchilov and Hutter (2017), SGDR, https://arxiv.org/abs/1608.03983.
     """
@@ -116,7 +138,13 @@ class CosineAnnealingLR(Schedule):
 
 
 class LinearLR(Schedule):
-    """Warm-up: a straight line from lr * start_factor to lr * end_factor in total_iters steps."""
+    """Warm-up: a straight line from lr * start_factor to lr * end_factor in total_iters steps.
+
+    Args:
+        optimizer: As of Schedule.
+        start_factor, end_factor: The first and the last multiple of lr.
+        total_iters: In how many steps.
+    """
 
     def __init__(
         self,

@@ -63,7 +63,10 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (book / "references.bib").write_text(BIBTEX, encoding="utf-8")
     (book / "chapter.md").write_text(CHAPTER.replace("VALUE", "41"), encoding="utf-8")
     (tmp_path / "_toc.yml").write_text(
-        "{format: jb-book, root: book/index, chapters: [{file: book/chapter}]}", encoding="utf-8"
+        "{format: jb-book, root: book/index, parts: ["
+        "{caption: Chapters, chapters: [{file: book/chapter}]},"
+        "{caption: Reference, chapters: [{file: book/page}]}]}",
+        encoding="utf-8",
     )
     monkeypatch.setattr(notebooks, "ROOT", tmp_path)
     monkeypatch.setattr(notebooks, "BOOK", book)

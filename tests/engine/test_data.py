@@ -75,7 +75,9 @@ def test_each_example_is_in_one_part_with_its_target(n, draw, stratified) -> Non
     np.testing.assert_array_equal(np.concatenate([train.y, test.y]), whole.y[x[:, 0].astype(int)])
 
 
-@pytest.mark.parametrize("test, count", [(0.25, 38), (0.1, 15), (7, 7), (np.int64(7), 7)])
+@pytest.mark.parametrize(
+    "test, count", [(0.25, 38), (0.1, 15), (7, 7), (np.int64(7), 7), (np.float32(0.5), 75)]
+)
 def test_the_size_of_the_test_part_is_a_share_or_a_number(test, count) -> None:
     train, rest = data.split(numbered(150), test, np.random.default_rng(0))
     assert (len(train.x), len(rest.x)) == (150 - count, count)

@@ -466,6 +466,16 @@ def test_frozen_parameters_are_constants() -> None:
     assert_same(frozen.run(x), model(x))
 
 
+def test_an_argument_that_is_a_number_is_a_constant() -> None:
+    class Model(nn.Module):
+        def forward(self, x: torch.Tensor, scale: float, shift: torch.Tensor) -> torch.Tensor:
+            return x * scale + shift
+
+    x, shift = normal(3), normal(1)
+    imported = from_torch(torch.export.export(Model(), (x, 2.5, shift)))
+    assert_same(imported.run(x, shift), x * 2.5 + shift)
+
+
 def test_a_wrong_number_of_arrays_is_an_error_that_names_them() -> None:
     _, x, imported = small()
     with pytest.raises(TypeError, match=r"expected 1 arrays \(input\), got 2"):
@@ -474,17 +484,22 @@ def test_a_wrong_number_of_arrays_is_an_error_that_names_them() -> None:
 
 def test_unknown_operations_are_named_all_at_once_with_their_lines() -> None:
     class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.CELU()
+
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             y = torch.special.i0(x)
-            return y + torch.fft.fft(x).real
+            return self.layer(y)  # its line, not that in PyTorch
 
     with pytest.raises(UnknownOperationError) as caught:
         from_torch(export(Model(), normal(3)))
     text = str(caught.value)
     assert "aten.special_i0.default" in text
-    assert "aten.fft_fft.default" in text
+    assert "aten.celu.default" in text
     assert f"{__file__}, line" in text
     assert "y = torch.special.i0(x)" in text
+    assert "return self.layer(y)  # its line" in text
     assert "aten.relu.default" in text.split("It has counterparts of: ")[1]
 
 
@@ -512,7 +527,7 @@ def test_a_dynamic_shape_is_an_error() -> None:
         from_torch(exported)
 
 
-@pytest.mark.parametrize("other", [nn.ReLU(), torch.relu, None], ids=repr)
+@pytest.mark.parametrize("other", [nn.ReLU(), torch.relu, None], ids=["module", "function", "None"])
 def test_something_that_is_no_graph_is_an_error(other: Any) -> None:
     with pytest.raises(TypeError, match=r"expected an ExportedProgram .* or a GraphModule"):
         from_torch(other)

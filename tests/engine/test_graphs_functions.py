@@ -14,7 +14,7 @@ import pytest
 
 import dlcourse as dl
 from dlcourse import Tensor, ops
-from dlcourse.graphs import Function, Symbol, function, gradient, placeholder, trace
+from dlcourse.graphs import Function, Symbol, cond, function, gradient, placeholder, trace
 
 OURS = SimpleNamespace(
     function=function,
@@ -380,6 +380,20 @@ def test_on_tensors_the_result_is_a_tensor_that_backward_goes_through() -> None:
     assert plain.is_leaf
     with dl.no_grad():
         assert loss({k: Tensor(v, True) for k, v in PARAMS.items()}, DATA)["loss"].is_leaf
+
+
+def test_cond_decides_at_each_call_also_on_tensors() -> None:
+    def f(x: Any) -> Any:
+        return cond(x.sum() > 0, lambda x: x * x, lambda x: -x, x).sum()
+
+    decided = function(f)
+    for sign, expected in ((1.0, [2.0, 4.0]), (-1.0, [-1.0, -1.0])):
+        x = Tensor([1.0 * sign, 2.0 * sign], requires_grad=True)
+        y = decided(x)
+        y.backward()
+        np.testing.assert_array_equal(x.grad.data, expected)
+        np.testing.assert_array_equal(decided(x.data), y.data)
+    assert decided.traces == 1
 
 
 def test_second_derivatives_go_through_it() -> None:

@@ -7,21 +7,23 @@ import pytest
 from loss_cases import CASES, labels_for, normal
 
 from dlcourse import Tensor, losses
-from dlcourse.graphs import gradient, placeholder, trace
+from dlcourse.graphs import compile, gradient, placeholder, trace
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, where every label is ignored
-def test_a_traced_loss_has_the_value_and_gradient_of_the_dynamic_graph(case) -> None:
+def test_a_traced_and_a_compiled_loss_have_the_value_and_gradient_of_the_dynamic_graph(
+    case,
+) -> None:
     graph = trace(lambda *xs: case.ours(*xs, reduction="mean"), *case.inputs)
     tensors = [Tensor(x, requires_grad=x.dtype.kind == "f") for x in case.inputs]
     loss = case.ours(*tensors, reduction="mean")
     loss.backward()
-    value, *gradients = gradient(graph).run(*case.inputs)
-    np.testing.assert_allclose(value, loss.data, rtol=1e-12)
-    variables = [x for x in tensors if x.requires_grad]
-    for x, found in zip(variables, gradients, strict=True):
-        np.testing.assert_allclose(found, x.grad.data, rtol=1e-12, atol=1e-15)
+    expected = [loss.data, *(x.grad.data for x in tensors if x.requires_grad)]
+    derived = gradient(graph)
+    for results in (derived.run(*case.inputs), compile(derived)(*case.inputs)):
+        for found, wanted in zip(results, expected, strict=True):
+            np.testing.assert_allclose(found, wanted, rtol=1e-10, atol=1e-14)
 
 
 @pytest.mark.parametrize("ignore_index", [None, -100, 1])

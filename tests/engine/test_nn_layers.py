@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from dlcourse import Tensor, nn
+from dlcourse.compiled_step import compile_step
 from dlcourse.graphs import trace
 from dlcourse.graphs.compiling import compile
+from dlcourse.losses import cross_entropy
 from dlcourse.nn import functional_call
 from dlcourse.nn.exchange import load_into_torch
+from dlcourse.optimizers import SGD
 
 T = torch.nn
 
@@ -147,6 +150,30 @@ def test_a_layer_runs_as_a_compiled_static_graph_of_its_parameters(case) -> None
     # On arrays alone it computes at once.
     at_once = functional_call(layer, {name: p.data for name, p in values.items()}, x)
     assert all(type(a) is np.ndarray for a in flat(at_once))
+
+
+def test_a_compiled_training_step_moves_a_network_with_dropout_as_the_dynamic_one_does() -> None:
+    rng = np.random.default_rng(0)
+    x, labels = rng.normal(size=(8, 1, 6, 6)), rng.integers(0, 3, 8)
+
+    def model() -> nn.Sequential:
+        rng = np.random.default_rng(1)
+        return nn.Sequential(
+            nn.Conv2d(1, 4, 3, rng=rng), nn.SiLU(), nn.MaxPool2d(2), nn.Flatten(),
+            nn.Dropout(0.3, np.random.default_rng(2)), nn.Linear(16, 3, rng=rng),
+        )  # fmt: skip
+
+    dynamic, static = model(), model()
+    optimizer = SGD(dynamic.parameters(), lr=0.1)
+    step = compile_step(static, cross_entropy, SGD(static.parameters(), lr=0.1), x, labels)
+    for _ in range(3):
+        optimizer.zero_grad()
+        loss = cross_entropy(dynamic(x), labels)
+        loss.backward()
+        optimizer.step()
+        assert float(step(x, labels)) == pytest.approx(loss.item(), rel=1e-9)
+    for name, value in static.state_dict().items():
+        np.testing.assert_allclose(value, dynamic.state_dict()[name], rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -100,7 +100,8 @@ def test_every_point_that_is_evaluated_is_that_of_pytorch(loss, starts, settings
     assert all(p.data is data for p, data in zip(mine, memory, strict=True))
 
 
-@pytest.mark.parametrize("seed", range(60))
+# The last three lines rise a little on the way out, or end the search there; few do.
+@pytest.mark.parametrize("seed", [*range(60), 754, 914, 960])
 def test_a_line_search_on_a_wild_line_tries_what_that_of_pytorch_tries(seed) -> None:
     rng = np.random.default_rng(seed)
     height, frequency, phase = rng.normal(size=4), 3 * rng.random(4), 6 * rng.random(4)

@@ -149,6 +149,17 @@ def test_the_variance_of_a_constant_gradient_is_not_negative() -> None:
     assert np.isfinite(p.data).all()
 
 
+def test_momentum_may_begin_later_as_in_pytorch() -> None:
+    p, q = Tensor([1.0], requires_grad=True), torch.ones(1, dtype=torch.float64)
+    mine, theirs = SGD([p], lr=0.1), torch.optim.SGD([q], lr=0.1)
+    for momentum in (0.0, 0.0, 0.9, 0.9, 0.9):
+        mine.param_groups[0]["momentum"] = theirs.param_groups[0]["momentum"] = momentum
+        p.grad, q.grad = Tensor(2 * p.data), 2 * q
+        mine.step()
+        theirs.step()
+        np.testing.assert_allclose(p.data, q.numpy(), rtol=1e-12)
+
+
 def test_a_closure_is_called_once_and_its_loss_returned() -> None:
     p = Tensor(3.0, requires_grad=True)
     optimizer = SGD([p], lr=0.5)
@@ -339,7 +350,10 @@ def changed(state, change):
         (lambda s: s.pop("state"), 'keys "state" and "param_groups", got [\'param_groups\']'),
         (lambda s: s["param_groups"].pop(), "groups of [2, 1] parameters, got [2]"),
         (lambda s: s["param_groups"][0]["params"].pop(), "groups of [2, 1] parameters, got [1, 1]"),
-        (lambda s: s["param_groups"][0].pop("eps"), "expected a state dict with the options lr"),
+        (
+            lambda s: s["param_groups"][0].pop("eps"),
+            "expected the groups of a state dict to have params, lr, betas, eps, amsgrad",
+        ),
         (lambda s: s["param_groups"][1].update(lr=-1), "lr >= 0, got -1"),
         (lambda s: s["state"][1].pop("exp_avg"), "state step, exp_avg, exp_avg_sq; got step, exp"),
         (
@@ -370,5 +384,7 @@ def test_a_state_dict_that_does_not_fit_is_refused_and_changes_nothing(change, t
 
 def test_the_state_of_another_optimizer_is_refused() -> None:
     other = RMSprop(parameters())
-    with pytest.raises(ValueError, match="Adam: expected a state dict with the options lr, betas"):
+    with pytest.raises(
+        ValueError, match="Adam: expected the groups of a state dict to have params, lr"
+    ):
         Adam(parameters()).load_state_dict(other.state_dict())

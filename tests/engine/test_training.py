@@ -135,6 +135,24 @@ def test_a_schedule_steps_after_each_epoch_or_batch(make, each, rates) -> None:
     np.testing.assert_allclose(history["lr"], rates)
 
 
+@pytest.mark.parametrize("validated", [True, False])
+def test_a_schedule_that_waits_for_a_plateau_is_given_the_loss_of_the_epoch(validated) -> None:
+    given = []
+
+    class Noting(ReduceLROnPlateau):
+        def step(self, metric) -> None:
+            given.append(metric)
+
+    model, (x, y) = linear(), line(6)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    history = fit(
+        model, mse, optimizer, (x, y), epochs=2, batch_size=3, generator=rng(),
+        validation=(x[:2], y[:2]) if validated else None, schedule=Noting(optimizer),
+        progress=False,
+    )  # fmt: skip
+    assert given == history["val_loss" if validated else "loss"]
+
+
 def test_a_loss_that_is_nan_stops_training_before_the_parameters_are_spoilt() -> None:
     model, (x, y) = linear(), line()
     calls = []

@@ -1,0 +1,176 @@
+"""What the engine's sources say about it: operations and rules, sizes, and who imports whom."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io
+import textwrap
+import tokenize
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dlcourse
+from dlcourse.ops import PRIMITIVES, rules, table
+
+PACKAGE = Path(dlcourse.__file__).parent
+
+# The core, in the order in which it is best read.
+CORE = [
+    "ops/primitive.py",
+    "ops/table.py",
+    "ops/rules.py",
+    "autodiff/node.py",
+    "autodiff/sweep.py",
+    "autodiff/tensor.py",
+    "autodiff/transforms.py",
+    "graphs/symbol.py",
+    "graphs/graph.py",
+    "graphs/tracing.py",
+    "graphs/gradient.py",
+    "graphs/passes.py",
+]
+
+# The parts of the engine, the lowest first. A part imports those before it only.
+LAYERS = ["ops", "errors", "array_methods", "autodiff", "drawing", "graphs", "losses", "optimizers",
+          "nn", "data", "compiled_step", "training"]  # fmt: skip
+# Of these every part may make use; a drawing of the layers goes without them.
+SHARED = ["errors", "drawing"]
+# What shows the engine, or compares it. They stand above the engine, which does not know them.
+VIEWS = ["style", "figures", "derivation", "memory", "surfaces", "frameworks"]
+
+
+@dataclass
+class Row:
+    """An operation as the table has it."""
+
+    name: str
+    signature: str
+    meaning: str
+    notes: list[str]
+    rules: list[tuple[str, str]] = field(default_factory=list)  # what for, and the source text
+
+
+def headings() -> dict[str, str]:
+    """For each operation the heading in the table that it stands under."""
+    source = inspect.getsource(table)
+    comments = {
+        token.start[0]: token.string.removeprefix("#").strip()
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT and token.start[1] == 0 and "fmt:" not in token.string
+    }
+    found = {}
+    for name, call in _rows(source).items():
+        above = [line for line in comments if line < call.lineno]
+        found[name] = comments[max(above)] if above else "Operations"
+    return found
+
+
+def operations() -> list[Row]:
+    """Every operation of the table, in its order."""
+    source = inspect.getsource(table)
+    rows = []
+    for name, call in _rows(source).items():
+        op = PRIMITIVES[name]
+        parts = {k.arg: ast.get_source_segment(source, k.value) for k in call.keywords}
+        notes = ["elementwise"] if op.elementwise else []
+        notes += [] if op.pure else ["drawn anew at each run"]
+        row = Row(name, f"{name}({', '.join(op.signature.parameters)})", op.meaning, notes)
+        for argument in op.arguments or ["each"]:
+            text = parts.get(argument)
+            if text not in (None, "None"):
+                row.rules.append((_rule_title(argument), _readable(str(text))))
+        if parts.get("expand"):
+            row.rules.append(("written with smaller operations", _readable(str(parts["expand"]))))
+        rows.append(row)
+    return rows
+
+
+def _rows(source: str) -> dict[str, ast.Call]:
+    """The calls that enter operations into the table, by the operation's name."""
+    found = {}
+    for statement in ast.parse(source).body:
+        value = getattr(statement, "value", None)
+        if isinstance(value, ast.Call) and getattr(value.func, "id", "") in (
+            "primitive",
+            "elementwise",
+        ):
+            found[ast.literal_eval(value.args[0])] = value
+    return found
+
+
+def _rule_title(argument: str) -> str:
+    return "gradient of arrays[i]" if argument == "each" else f"gradient of {argument}"
+
+
+def _readable(text: str) -> str:
+    """The body of a lambda, or the whole of a function that the table names."""
+    if text.startswith("lambda"):
+        body = text.split(":", 1)[1]
+        lines = textwrap.dedent(body).strip().splitlines()
+        return "\n".join([lines[0], *(f"    {line.strip()}" for line in lines[1:])])
+    if text.startswith("rules."):
+        return inspect.getsource(getattr(rules, text.removeprefix("rules."))).strip()
+    return text
+
+
+def code_lines(path: Path) -> int:
+    """The number of lines of a file that hold code; docstrings, comments and blanks apart."""
+    source = path.read_text(encoding="utf-8")
+    docstrings: set[int] = set()
+    for node in ast.walk(ast.parse(source)):
+        body = getattr(node, "body", None)
+        if not isinstance(body, list) or not body or not isinstance(body[0], ast.Expr):
+            continue
+        value = body[0].value
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            docstrings |= set(range(body[0].lineno, (body[0].end_lineno or 0) + 1))
+    empty = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENDMARKER,
+    }
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type not in empty:
+            lines |= set(range(token.start[0], token.end[0] + 1))
+    return len(lines - docstrings)
+
+
+def imports(part: str) -> set[str]:
+    """The other parts of dlcourse that a part's files import, at the top or within a function."""
+    found: set[str] = set()
+    for file in files(part):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module == "dlcourse":
+                names = [f"dlcourse.{alias.name}" for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            else:
+                continue
+            found |= {name.split(".")[1] for name in names if name.startswith("dlcourse.")}
+    return found - {part}
+
+
+def files(part: str) -> list[Path]:
+    """The files of a part, which is a module or a package."""
+    folder = PACKAGE / part
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+
+
+def direct_imports() -> dict[str, list[str]]:
+    """For each drawn layer those that it imports and would not reach through others anyway."""
+    drawn = [layer for layer in LAYERS if layer not in SHARED]
+    below: dict[str, set[str]] = {}
+    direct: dict[str, list[str]] = {}
+    for layer in drawn:
+        lower = imports(layer) & set(drawn)
+        through_others = set().union(*(below[name] for name in lower))
+        below[layer] = lower | through_others
+        direct[layer] = [name for name in drawn if name in lower - through_others]
+    return direct

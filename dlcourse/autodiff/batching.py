@@ -1,0 +1,236 @@
+"""vmap: from a function of one example make the one of a batch, without a loop over the function.
+
+Inside, an example is a `Batched`: it has the shape of one example, and holds them all, with the
+batch as the first axis. An operation on it is one operation on all examples where a rule below says
+how; otherwise it runs example by example. A Batched is a Node with a graph of its own, so that a
+derivative taken inside is that of each example.
+
+Source: jax.vmap, https://docs.jax.dev/en/latest/automatic-vectorization.html
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dlcourse import ops
+from dlcourse.autodiff.node import Node, tick
+from dlcourse.ops import Primitive
+from dlcourse.ops.kernels import is_basic
+
+
+class _Levels(threading.local):
+    """The sizes of the batches of the vmaps that are running in this thread, the inner one last."""
+
+    def __init__(self) -> None:
+        self.sizes: list[int] = []
+
+
+_levels = _Levels()
+
+
+class Batched(Node):
+    """A value inside `vmap`: one for each example, or the same for all.
+
+    Attributes:
+        value: An array, Tensor or Symbol; if ``is_batched``, its first axis is the batch.
+        level: How many vmaps are around it.
+        shape, dtype: Those of one example.
+    """
+
+    hooks = None
+
+    def __init__(self, value: Any, level: int, is_batched: bool = True) -> None:
+        self.value, self.level, self.is_batched = value, level, is_batched
+        self.created = tick()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.value.shape[1:] if self.is_batched else self.value.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        dtype: np.dtype[Any] = self.value.dtype
+        return dtype
+
+    def __repr__(self) -> str:
+        return f"<one of a batch: shape {self.shape}, dtype {self.dtype}>"
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "vmap: a Python if needs one truth, but examples differ; use where(c, a, b)"
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        raise TypeError(
+            "vmap: a NumPy function cannot see single examples; use dlcourse's operations"
+        )
+
+    @staticmethod
+    def apply_primitive(
+        op: Primitive, arguments: tuple[Any, ...], parameters: dict[str, Any]
+    ) -> Batched:
+        """``op`` on each example; arguments of outer levels are the same for all examples."""
+        level = max(x.level for x in arguments if isinstance(x, Batched))
+        arguments = tuple(
+            x if isinstance(x, Node | np.ndarray | bool | int | float) else np.asarray(x)
+            for x in arguments
+        )
+        own = [x if isinstance(x, Batched) and x.level == level else None for x in arguments]
+        batched = [x is not None and x.is_batched for x in own]
+        values = [x if b is None else b.value for x, b in zip(arguments, own, strict=True)]
+        if op is ops.linear and any(batched[1:]):
+            x, weight, bias = arguments
+            return ops.matmul(x, ops.transpose(weight)) + bias  # type: ignore[no-any-return]
+        if any(batched):
+            value = _apply_to_batch(op, values, batched, parameters, _levels.sizes[level - 1])
+        else:
+            value = op(*(values if op.each is None else (values,)), **parameters)
+        result = Batched(value, level, any(batched))
+        if result.dtype.kind == "f" and any(isinstance(x, Node) and x.requires_grad for x in own):
+            result.op, result.inputs, result.parameters = op, arguments, parameters
+            result._requires_grad = True
+        return result
+
+
+def vmap(
+    function: Callable[..., Any], in_axes: int | Sequence[int | None] | None = 0
+) -> Callable[..., Any]:
+    """The function that maps ``function`` over the examples of a batch.
+
+    Args:
+        function: Takes one example and returns a value, or a tuple of them.
+        in_axes: Which axis of each argument counts the examples; None for an argument that is the
+            same for all. One for all arguments, or one for each.
+
+    Returns:
+        A function of batches; its results have the batch as their first axis. ``vmap(grad(f))``
+        gives the gradient of each example, ``grad`` and ``jacobian`` of a vmap work as well.
+
+    Raises (when called):
+        ValueError: No argument has a batch, or they have different lengths, or it is empty.
+    """
+
+    def mapped(*arguments: Any) -> Any:
+        axes = in_axes if isinstance(in_axes, Sequence) else [in_axes] * len(arguments)
+        arrays = [x if isinstance(x, Node) else np.asarray(x) for x in arguments]
+        sizes = {x.shape[a] for x, a in zip(arrays, axes, strict=True) if a is not None}
+        if len(sizes) != 1 or 0 in sizes:
+            raise ValueError(
+                f"vmap: expected batches of one length, at least 1, got {sorted(sizes)}"
+            )
+        (size,) = sizes
+        _levels.sizes.append(size)
+        level = len(_levels.sizes)
+        try:
+            y = function(
+                *(
+                    x if a is None else Batched(ops.moveaxis(x, a, 0) if a else x, level)
+                    for x, a in zip(arrays, axes, strict=True)
+                )
+            )
+        finally:
+            _levels.sizes.pop()
+        if isinstance(y, tuple):
+            return tuple(_all_examples(part, level, size) for part in y)
+        return _all_examples(y, level, size)
+
+    return mapped
+
+
+def batched_variable(x: Any) -> Batched | None:
+    """``x`` as a variable of the innermost vmap, the same for all examples; None outside of any."""
+    level = len(_levels.sizes)
+    if not level:
+        return None
+    value, is_batched = x if isinstance(x, Node) else np.array(x), False
+    if isinstance(x, Batched) and x.level == level:
+        if x.requires_grad:
+            return x.astype(x.dtype)  # recorded, so that an outer derivative goes on
+        value, is_batched = x.value, x.is_batched
+    variable = Batched(value, level, is_batched)
+    variable._requires_grad = True
+    return variable
+
+
+def _all_examples(y: Any, level: int, size: int) -> Any:
+    """The results of all examples, with the batch as the first axis."""
+    if isinstance(y, Batched) and y.level == level:
+        if y.is_batched:
+            return y.value
+        y = y.value
+    y = y if isinstance(y, Node) else np.asarray(y)
+    return ops.broadcast_to(y, shape=(size, *y.shape))
+
+
+# --- Rules: the value of an operation for all examples --------------------------------------------
+
+_REDUCTIONS = {"sum", "mean", "prod", "var", "std", "max", "min", "logsumexp"}
+_ALONG_AN_AXIS = {"softmax", "log_softmax", "cumsum", "sort", "argsort"}
+
+
+def _apply_to_batch(
+    op: Primitive, values: list[Any], batched: list[bool], parameters: dict[str, Any], size: int
+) -> Any:
+    ndims = [np.ndim(v) - b if not isinstance(v, Node) else v.ndim - b
+             for v, b in zip(values, batched, strict=True)]  # fmt: skip
+    more = dict(parameters)
+    if op.elementwise:
+        return op(*_aligned(values, batched, ndims), **parameters)
+    if op.name in _REDUCTIONS:
+        axis = parameters.get("axis")
+        axes = range(ndims[0]) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+        more["axis"] = tuple(a % max(ndims[0], 1) + 1 for a in axes)
+        if ndims[0]:
+            return op(*values, **more)
+    elif op.name in _ALONG_AN_AXIS and ndims[0]:
+        return op(*values, **{**more, "axis": parameters.get("axis", -1) % ndims[0] + 1})
+    elif op is ops.matmul and min(ndims) >= 2:
+        return op(*_aligned(values, batched, ndims))
+    elif op in (ops.matmul, ops.linear) and ndims[0] and ndims[1] == 2 and not any(batched[1:]):
+        return op(*values)
+    elif op is ops.reshape and values[0].size:
+        shape = parameters["shape"]
+        return op(*values, shape=(size, *(shape if isinstance(shape, Sequence) else (shape,))))
+    elif op is ops.transpose:
+        axes = parameters.get("axes") or range(ndims[0])[::-1]
+        return op(*values, axes=(0, *(a % ndims[0] + 1 for a in axes)))
+    elif op is ops.broadcast_to:
+        shape = (size, *parameters["shape"])
+        return op(*_aligned(values, batched, ndims, len(shape) - 1), shape=shape)
+    elif op in (ops.getitem, ops.scatter_add) and is_basic(parameters["index"]):
+        index = parameters["index"]
+        more["index"] = (slice(None), *(index if isinstance(index, tuple) else (index,)))
+        if op is ops.scatter_add:
+            more["shape"] = (size, *parameters["shape"])
+        return op(*values, **more)
+    elif op is ops.astype:
+        return op(*values, **parameters)
+    return _one_by_one(op, values, batched, parameters, size)
+
+
+def _aligned(
+    values: list[Any], batched: list[bool], ndims: list[int], ndim: int | None = None
+) -> list[Any]:
+    """The batches with axes of length 1 after the first, so that the examples' axes line up."""
+    most = max(ndims) if ndim is None else ndim
+    return [
+        ops.reshape(v, shape=(v.shape[0], *(1,) * (most - n), *v.shape[1:]))
+        if b and n < most
+        else v
+        for v, b, n in zip(values, batched, ndims, strict=True)
+    ]
+
+
+def _one_by_one(
+    op: Primitive, values: list[Any], batched: list[bool], parameters: dict[str, Any], size: int
+) -> Any:
+    """What is right for every operation."""
+    results = []
+    for i in range(size):
+        example = [v[i] if b else v for v, b in zip(values, batched, strict=True)]
+        results.append(op(*(example if op.each is None else (example,)), **parameters))
+    return ops.stack(results)
