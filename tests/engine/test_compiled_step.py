@@ -129,6 +129,21 @@ def test_training_goes_on_from_a_state_dict(name) -> None:
     assert_equal(compiled, dynamic)
 
 
+def test_a_loaded_state_of_as_many_steps_is_noticed() -> None:
+    compiled, dynamic = two(mlp, *OPTIMIZERS["momentum"])
+    step = compile_step(compiled[0], losses.mse, compiled[1], X[0], Y[0])
+    step(X[0], Y[0])
+    dynamic_step(dynamic[0], losses.mse, dynamic[1], X[0], Y[0])
+    for _, optimizer in (compiled, dynamic):
+        saved = optimizer.state_dict()
+        for slots in saved["state"].values():
+            slots["momentum_buffer"] = np.ones_like(slots["momentum_buffer"])
+        optimizer.load_state_dict(saved)
+    step(X[1], Y[1])
+    dynamic_step(dynamic[0], losses.mse, dynamic[1], X[1], Y[1])
+    assert_equal(compiled, dynamic)
+
+
 def test_groups_have_their_own_options() -> None:
     pairs = []
     for _ in range(2):

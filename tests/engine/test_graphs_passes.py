@@ -236,6 +236,7 @@ LONG = normal((3000, 7))
         (lambda x, y: (x.tanh() + y).exp(), (LONG[0], LONG), 2),  # tanh has another shape
         (lambda x: x.exp().sum(axis=0) * 2 + 1, (LONG,), 3),
         (lambda x: (lambda y: (y, y + 1))((x * 2).exp()), (LONG,), 2),  # y is needed outside
+        (lambda x: (lambda y: (y + 1, y * 3))((x * 2).exp()), (LONG,), 3),  # y is needed twice
         (lambda x: (x > 0) * (x * 2).exp(), (LONG,), 1),
         (lambda x: ops.where(x > 0, x.exp(), -x), (LONG.T,), 1),
         (lambda x: (x * 2).exp() + 1, (np.float64(0.5),), 1),

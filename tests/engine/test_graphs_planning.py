@@ -297,6 +297,12 @@ def test_an_update_is_computed_right_into_the_donated_memory() -> None:
     assert compiled.plan.steps[-1].in_place
 
 
+def test_a_result_goes_into_donated_memory_that_nobody_reads_any_more() -> None:
+    compiled = donated(lambda p, x: [x * p.sum()], {0: 0}, [P], Q)
+    assert "copyto" not in compiled.source
+    assert sorted(compiled.plan.sizes) == [8, P.nbytes]
+
+
 @pytest.mark.parametrize(
     ("outputs", "donate", "message"),
     [
