@@ -144,10 +144,11 @@ class _Writer:
         for step in self.plan.steps:
             body += [(line, self._comment(step)) for line in self._lines(step)]
         width = max((len(line) for line, _ in body), default=0)
+        ending = self._ending()
         for name in self.constants.values():
             lines.append(f"    # {name} = {operand_text(self.namespace[name], {})}")
         lines += [f"    {line:{width}}  # {comment}" for line, comment in body]
-        lines += [f"    {line}" for line in self._ending()]
+        lines += [f"    {line}" for line in ending]
         return "\n".join(lines) + "\n", self.namespace
 
     def _comment(self, step: Step) -> str:
