@@ -89,8 +89,8 @@ $(SAMPLE)/made: build/exercises.stamp tools/sample_class.py tools/answers.py $(w
 grade: env sandbox exercises $(if $(filter $(SAMPLE)/%,$(SUBMISSIONS)),sample) ## grade a class: ASSIGNMENT=, SUBMISSIONS=, OUTPUT=, JOBS= (by default the sample class)
 	$(BIN)/dlcourse grade $(ASSIGNMENT) --submissions $(SUBMISSIONS) --output $(OUTPUT) --jobs $(JOBS)
 
-bench: env ## time the engine against hand-written NumPy and PyTorch
-	$(BIN)/python benchmarks/training_step.py
+bench: env ## time a training step beside NumPy by hand, PyTorch, TensorFlow: build/benchmarks
+	$(BIN)/python -m benchmarks.run
 
 compare: env sandbox sample ## stock nbgrader and this grader on the sample class, into the README
 	$(BIN)/python tools/compare_with_stock.py --write README.md

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import track
@@ -77,14 +78,15 @@ def lines_of(step: CompiledStep, *batch: Any) -> dict[str, dict[str, float]]:
         if line.startswith("def "):
             text.append("    tick()")
         elif call:
-            functions.append(call.group(1))
+            functions.append(call.group(1).rstrip("_"))
             text.append("    tick()")
     namespace = dict(compiled._run.__globals__)
-    scalars = [x for group in step.groups for x in group.advance()]
+    # A learning rate of 0: the parameters stand still.
+    rest = [np.zeros(x.shape, x.dtype) for x in compiled.inputs[len(batch) :]]
 
     def run(tick: Callable[[], None]) -> None:
         namespace["tick"] = tick
-        namespace[compiled.graph.name](*batch, *scalars)
+        namespace[compiled.graph.name](*batch, *rest)
 
     exec("\n".join(text), namespace)  # noqa: S102, the compiled function with ticks between
     found: dict[str, dict[str, float]] = {}
@@ -98,10 +100,10 @@ def lines_of(step: CompiledStep, *batch: Any) -> dict[str, dict[str, float]]:
 def _between_ticks(step: Callable[[Callable[[], None]], None]) -> list[float]:
     """The median seconds between each two ticks of a step, without what a tick takes itself."""
     runs: list[list[float]] = []
-    end = time.perf_counter() + SECONDS
-    while len(runs) < 10 or time.perf_counter() < end:
+    end = time.process_time() + SECONDS
+    while len(runs) < 10 or time.process_time() < end:
         ticks: list[float] = []
-        step(lambda: ticks.append(time.perf_counter()))  # noqa: B023, called in this round only
+        step(lambda: ticks.append(time.process_time()))  # noqa: B023, called in this round only
         runs.append([after - before for before, after in pairwise(ticks)])
     own = _cost_of_a_tick()
     return [max(statistics.median(times) - own, 0.0) for times in zip(*runs, strict=True)]
@@ -109,7 +111,7 @@ def _between_ticks(step: Callable[[Callable[[], None]], None]) -> list[float]:
 
 def _cost_of_a_tick() -> float:
     ticks: list[float] = []
-    tick = lambda: ticks.append(time.perf_counter())  # noqa: E731, as the steps have it
+    tick = lambda: ticks.append(time.process_time())  # noqa: E731, as the steps have it
     for _ in range(1000):
         tick()
     return statistics.median(b - a for a, b in pairwise(ticks))

@@ -58,6 +58,11 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
     return statistics.linear_regression(list(map(math.log, sizes)), list(map(math.log, values)))[0]
 
 
+def significant(x: float) -> str:
+    """``x`` with three significant digits."""
+    return f"{float(f'{x:.3g}'):,g}"
+
+
 # --- Tables -----------------------------------------------------------------------------------
 
 
@@ -131,11 +136,11 @@ def _first_calls(summary: Record) -> str:
 
 
 COLUMNS: Mapping[str, tuple[str, Callable[[float], str]]] = {
-    "dynamic_seconds": ("dynamic, ms", lambda x: f"{1e3 * x:.3g}"),
-    "compiled_seconds": ("compiled, ms", lambda x: f"{1e3 * x:.3g}"),
-    "trace_and_compile_seconds": ("to compile, ms", lambda x: f"{1e3 * x:.3g}"),
-    "dynamic_bytes": ("dynamic, MB", lambda x: f"{x / 1e6:.3g}"),
-    "compiled_bytes": ("compiled, MB", lambda x: f"{x / 1e6:.3g}"),
+    "dynamic_seconds": ("dynamic, ms", lambda x: significant(1e3 * x)),
+    "compiled_seconds": ("compiled, ms", lambda x: significant(1e3 * x)),
+    "trace_and_compile_seconds": ("to compile, ms", lambda x: significant(1e3 * x)),
+    "dynamic_bytes": ("dynamic, MB", lambda x: significant(x / 1e6)),
+    "compiled_bytes": ("compiled, MB", lambda x: significant(x / 1e6)),
 }
 
 
@@ -146,7 +151,7 @@ def _growth(rows: Sequence[Record], series: str) -> str:
         for row in of_series
     ]
     sizes = [row["size"] for row in of_series]
-    fitted = [f"{exponent(sizes, [row[key] for row in of_series]):.2f}" for key in COLUMNS]
+    fitted = [f"{exponent(sizes, [row[key] for row in of_series]):z.2f}" for key in COLUMNS]
     headings = (series, *(heading for heading, _ in COLUMNS.values()))
     return markdown_table(headings, [*body, ["fitted exponent", *fitted]])
 
@@ -201,7 +206,7 @@ def draw_speed(summary: Record, path: Path) -> None:
         panel.set_xscale("log")
         panel.set_xlim(0.4, 2.5 * max(high for _, _, high in measured.values()))
         panel.axvline(1, color=GREY, linewidth=1)
-        panel.set_title(problem.title.replace(", ", ",\n", 1), fontsize=9)
+        panel.set_title(problem.title.replace(", ", ",\n", 1), fontsize=8, loc="right")
         panel.set_xlabel("time of a step, NumPy by hand = 1 (| goal)")
     figure.savefig(path, metadata={"Date": None})
     plt.close(figure)
@@ -224,7 +229,8 @@ def draw_growth(summary: Record, path: Path) -> None:
                 values = [row[f"{engine}_{quantity}"] for row in rows]
                 label = f"{engine}, exponent {exponent(sizes, values):.2f}"
                 panel.loglog(sizes, values, "o-", color=color, label=label)
-            panel.legend(fontsize=7)
+            panel.legend(fontsize=7, loc="upper left")
+            panel.margins(y=0.5)
             panel.set_ylabel(unit)
         panels[1, column].set_xlabel(series)
     figure.savefig(path, metadata={"Date": None})

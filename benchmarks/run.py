@@ -53,7 +53,7 @@ def measure(problem: str, rounds: int, round_seconds: float, skip: tuple[str, ..
                 else:
                     workers[name] = worker
                     engines[name] = {"first_call": trial.first_call, "seconds": []}
-        engines |= {module: {"unavailable": reason} for module, reason in missing.items()}
+        engines |= {package: {"unavailable": "not installed"} for package in missing}
         for name, engine in engines.items():
             if "unavailable" in engine:
                 console.print(f"{name}: skipped, {engine['unavailable']}")

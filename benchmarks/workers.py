@@ -88,14 +88,10 @@ class Worker:
         self.process.join()
 
 
-def installed_modules() -> tuple[list[str], dict[str, str]]:
-    """The modules whose package is installed; for each other one, the reason to skip it."""
-    missing = {
-        module: f"{package} is not installed"
-        for module, package in MODULES.items()
-        if importlib.util.find_spec(package) is None
-    }
-    return [module for module in MODULES if module not in missing], missing
+def installed_modules() -> tuple[list[str], list[str]]:
+    """The modules whose package is installed, and the packages that are not."""
+    missing = [p for p in MODULES.values() if importlib.util.find_spec(p) is None]
+    return [module for module, package in MODULES.items() if package not in missing], missing
 
 
 def check_agreement(losses: dict[str, list[float]]) -> None:
