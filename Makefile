@@ -67,7 +67,7 @@ build/_build/engine: $(ENGINE)
 	@rm -rf build/_build/.jupyter_cache
 	@mkdir -p $(@D) && touch $@
 
-$(BOOK): build/_build/engine $(PAGES) $(wildcard book/_ext/*.py book/_static/*.css) book/references.bib _config.yml _toc.yml | env
+$(BOOK): build/_build/engine $(PAGES) $(wildcard book/_ext/*.py book/_static/*.css book/_static/benchmarks/*) book/references.bib _config.yml _toc.yml | env
 	$(BIN)/jupyter-book build . --config _config.yml --toc _toc.yml --path-output build -W -n --keep-going
 	@touch $@
 
