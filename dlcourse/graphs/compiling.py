@@ -6,9 +6,12 @@ buffers, transposed and sliced views of them, constants) is bound when the funct
 
 from __future__ import annotations
 
+import builtins
 import keyword
+import linecache
 import re
 import threading
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
@@ -23,6 +26,9 @@ from dlcourse.graphs.planning import Plan, Step, plan
 from dlcourse.graphs.printing import call_text, names_of, operand_text
 from dlcourse.graphs.symbol import Symbol, type_text
 from dlcourse.ops import Array
+
+
+_numbers = count(1)  # of the compiled texts
 
 
 class Compiled:
@@ -40,7 +46,9 @@ class Compiled:
         self.plan: Plan = plan(graph, donated)
         self.source, namespace = _Writer(self.plan).written()
         title = function_name(graph)
-        exec(compile_text(self.source, title), namespace)  # noqa: S102 (we wrote the text)
+        file = f"<compiled {title} {next(_numbers)}>"
+        exec(compile_text(self.source, file), namespace)  # noqa: S102 (we wrote the text)
+        weakref.finalize(self, linecache.cache.pop, file, None)
         self._run = namespace[title]
         self._lock = threading.Lock()  # the buffers serve one call at a time
         given = set(donated.values())
@@ -94,12 +102,13 @@ def function_name(graph: Graph) -> str:
     return name if name.isidentifier() and not keyword.iskeyword(name) else f"_{name}"
 
 
-def compile_text(source: str, name: str) -> Any:
-    """The code object of a source text, with its lines known to tracebacks and debuggers."""
-    import builtins
-    import linecache
+def compile_text(source: str, file: str) -> Any:
+    """The code object of a source text, with its lines known to tracebacks and debuggers.
 
-    file = f"<compiled {name}>"
+    Args:
+        source: The text of a program.
+        file: What to call it; another name for each text that is alive.
+    """
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     return builtins.compile(source, file, "exec")
 

@@ -101,7 +101,7 @@ def expand(graph: Graph) -> Graph:
 # --- Algebra ------------------------------------------------------------------------------------
 
 # For an operation: the operand that the result equals if the other one is this number.
-# Not x * 0 = 0, which is wrong for infinity and NaN.
+# Not x * 0 = 0, which is wrong for infinity and NaN. x + 0 = x is right but for the sign of a zero.
 NEUTRAL: Mapping[str, Sequence[tuple[int, int, float]]] = {
     "add": [(0, 1, 0), (1, 0, 0)],
     "subtract": [(0, 1, 0)],
