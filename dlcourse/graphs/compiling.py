@@ -27,7 +27,6 @@ from dlcourse.graphs.printing import call_text, names_of, operand_text
 from dlcourse.graphs.symbol import Symbol, type_text
 from dlcourse.ops import Array
 
-
 _numbers = count(1)  # of the compiled texts
 
 
