@@ -180,7 +180,13 @@ def argmin(a: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     return np.argmin(a, axis=axis, keepdims=keepdims)
 
 
+def _check_floating(a: Array) -> None:
+    if a.dtype.kind != "f":
+        raise TypeError(f"expected floating point numbers, got dtype {a.dtype}; use astype(float)")
+
+
 def logsumexp(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
+    _check_floating(a)
     largest = np.max(a, axis=axis, keepdims=True, initial=-np.inf)
     largest = np.where(np.isfinite(largest), largest, 0)
     with np.errstate(divide="ignore"):  # the sum over no elements, or of exp(-inf), is log(0)
@@ -202,6 +208,7 @@ def log_softmax(a: Array, axis: int = -1) -> Array:
 
 
 def _below_maximum(a: Array, axis: int) -> Array:
+    _check_floating(a)
     below: Array = a - np.maximum.reduce(a, axis=axis, keepdims=True, initial=-np.inf)
     return below
 

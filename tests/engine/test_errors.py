@@ -82,6 +82,16 @@ FAILURES = {
         ["power:", "negative", "int64", "int -1"],
     ),
     "add, out of range": (lambda: small + 300, OverflowError, ["add:", "300", "int8"]),
+    "softmax, integers": (
+        lambda: Tensor([1, 2]).softmax(),
+        TypeError,
+        ["softmax:", "expected floating point numbers", "int64"],
+    ),
+    "logsumexp, integers": (
+        lambda: Tensor([1, 2]).logsumexp(),
+        TypeError,
+        ["logsumexp:", "expected floating point numbers", "int64"],
+    ),
     "negative, booleans": (lambda: -Tensor([True]), TypeError, ["negative:", "bool"]),
 }
 
