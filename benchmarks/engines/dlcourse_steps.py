@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -14,7 +15,12 @@ from dlcourse.losses import cross_entropy, mse
 from dlcourse.nn import Linear, Module, ReLU, Sequential
 from dlcourse.optimizers import SGD
 
-LOSSES: dict[str, Callable[..., Any]] = {"mse": mse, "cross_entropy": cross_entropy}
+# No label is to be ignored here. The dynamic loss sees that in the labels; the compiled step, which
+# takes them later, has to be told, or it would mask them.
+LOSSES: dict[str, Callable[..., Any]] = {
+    "mse": mse,
+    "cross_entropy": partial(cross_entropy, ignore_index=None),
+}
 
 
 def build(problem: Problem) -> tuple[Module, Callable[..., Any], SGD]:

@@ -11,6 +11,8 @@ Source: https://docs.pytorch.org/docs/stable/notes/autograd.html#in-place-correc
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,15 +34,26 @@ def _owner(array: Array) -> Array:
 
 def note_change(array: Array, how: str) -> None:
     """Remember that ``array`` was changed now; ``how`` says by what, for an error message."""
+    note_changes([array], how)
+
+
+def note_changes(arrays: Iterable[Array], how: str) -> None:
+    """Remember that each of ``arrays`` was changed now."""
     global _latest
     _latest = tick()
-    owner = array if array.base is None else _owner(array)
-    key = id(owner)
-    known = _changes.get(key)
-    if known is None:
-        _changes[key] = [_latest, how, weakref.ref(owner, lambda _dead: _changes.pop(key, None))]
-    else:
-        known[0], known[1] = _latest, how
+    for array in arrays:
+        owner = array if array.base is None else _owner(array)
+        key = id(owner)
+        known = _changes.get(key)
+        if known is None:
+            alive = weakref.ref(owner, partial(_forget, key))
+            _changes[key] = [_latest, how, alive]
+        else:
+            known[0], known[1] = _latest, how
+
+
+def _forget(key: int, _dead: Any) -> None:
+    _changes.pop(key, None)
 
 
 def latest_change() -> int:

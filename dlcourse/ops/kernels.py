@@ -19,6 +19,14 @@ from dlcourse.ops.primitive import Array, Axis
 # --- Elementwise --------------------------------------------------------------------------------
 
 
+# A Python number beside an array is looked at anew in each call; an array of shape () is not.
+_ZEROS: dict[str, Any] = {"f": np.zeros((), np.float32), "d": np.zeros((), np.float64)}
+
+
+def relu(a: Array, out: Array | None = None) -> Any:
+    return np.maximum(a, _ZEROS.get(a.dtype.char, 0), out=out)
+
+
 def sigmoid(a: Array) -> Array:
     # exp of a non-positive number cannot overflow, and no digit is lost in either tail.
     decay = np.exp(-np.abs(a))

@@ -98,7 +98,7 @@ erfc: Primitive = elementwise("erfc", kernels.erfc, "1 - erf(a), exact also for 
 sigmoid = elementwise("sigmoid", kernels.sigmoid, "1 / (1 + exp(-a))",
     expand=rules.expand_sigmoid,
     a=lambda g, y, a: g * y * (1 - y))
-relu = elementwise("relu", lambda a, out=None: np.maximum(a, 0, out=out),
+relu = elementwise("relu", kernels.relu,
     "max(a, 0); its derivative at 0 is taken as 0",
     expand=lambda a: maximum(a, 0),
     a=lambda g, y, a: where(y != 0, g, 0))

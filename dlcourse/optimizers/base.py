@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
 import numpy as np
 
 from dlcourse.autodiff import Tensor
-from dlcourse.autodiff.changes import note_change
+from dlcourse.autodiff.changes import note_changes
 from dlcourse.ops import Array
 
 Parameters: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
@@ -331,7 +331,7 @@ class ElementwiseOptimizer(Optimizer):
 
     def step(self, closure: Closure | None = None) -> Tensor | None:
         loss = None if closure is None else closure()
-        how = f"{self._name}.step()"
+        moved: list[Array] = []
         for group in self.param_groups:
             h, dtype = dict(group), None
             bare = not (group["weight_decay"] or group["maximize"])  # then update() is the rule
@@ -352,9 +352,10 @@ class ElementwiseOptimizer(Optimizer):
                     self.rule(g, state, t, h) if bare else self.update(data, g, state, t, h)
                 )
                 np.subtract(data, delta, data)
-                note_change(data, how)
+                moved.append(data)
                 if slots:
                     state.update(slots)
+        note_changes(moved, f"{self._name}.step()")
         return loss
 
     def _checked_state(
