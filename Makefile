@@ -1,8 +1,8 @@
 # The two commands of the README: `make course` and `make test`. Each target does only what is out
 # of date; `make help` lists them.
 
-# The lock file is for Python 3.11.
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The newest Python of 3.11 to 3.13 that there is; PYTHON=/path/to/python takes another.
+PYTHON ?= $(shell tools/find_python.sh)
 BIN := .venv/bin
 ASSIGNMENT ?= 01-autodiff
 SAMPLE := build/sample-class
@@ -11,25 +11,27 @@ OUTPUT ?= $(SAMPLE)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PORT ?= 8000
 
+# Every program here reads and writes UTF-8, whatever the locale.
+export PYTHONUTF8 := 1
+
 # Everything but the grader, of which the book says nothing.
 ENGINE := $(shell find dlcourse -name '*.py' -not -path 'dlcourse/grading/*')
 PAGES := $(wildcard book/*.md book/reference/*.md)
-ASSIGNMENTS := $(wildcard solutions/*/*.md solutions/*/files/*)
+ASSIGNMENTS := $(wildcard solutions/*/*.md solutions/*/checks.py solutions/*/files/*)
 BOOK := build/_build/html/index.html
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help course test lint env sandbox browser book notebooks exercises sample grade compare bench serve picture lock clean
+.PHONY: help course test lint env sandbox browser book notebooks exercises student sample grade compare bench serve picture lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
-course: env sandbox book notebooks exercises grade ## everything: environment, book, notebooks, a sample class graded
+course: env sandbox book notebooks exercises student grade ## everything: environment, book, notebooks, a sample class graded
 	@echo
 	@echo "The course is ready:"
 	@echo "  book        $(BOOK)   (or: make serve)"
-	@echo "  notebooks   book/notebooks/"
-	@echo "  exercises   exercises/"
+	@echo "  your work   work/notebooks/ and work/exercises/   (in JupyterLab: $(BIN)/jupyter lab work)"
 	@echo "  marks       $(OUTPUT)/marks/$(ASSIGNMENT).csv"
 	@echo "  feedback    $(OUTPUT)/feedback/"
 	@echo "  gradebook   $(OUTPUT)/gradebook.db"
@@ -47,11 +49,8 @@ lint: env
 env: .venv/installed ## .venv with the pinned requirements and this checkout
 
 .venv/installed: requirements.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
-		{ echo "The course needs Python 3.11; $(PYTHON) is `$(PYTHON) --version`. Set PYTHON=/path/to/python3.11."; exit 1; }
-	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 1; }
-	$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@tools/check_python.sh $(PYTHON)
+	@$(PYTHON) tools/environment.py
 	@touch $@
 
 sandbox:
@@ -62,12 +61,8 @@ browser:
 
 book: $(BOOK) ## the executed HTML book
 
-# The cache of executed cells knows the chapters, but not the engine that they call.
-build/_build/engine: $(ENGINE)
-	@rm -rf build/_build/.jupyter_cache
-	@mkdir -p $(@D) && touch $@
-
-$(BOOK): build/_build/engine $(PAGES) $(wildcard book/_ext/*.py book/_static/*.css book/_static/benchmarks/*) book/references.bib _config.yml _toc.yml | env
+$(BOOK): $(ENGINE) $(PAGES) $(wildcard book/_ext/*.py book/_static/*.css book/_static/benchmarks/*) book/references.bib _config.yml _toc.yml requirements.txt | env
+	@$(BIN)/python tools/fresh_cells.py build/_build
 	$(BIN)/jupyter-book build . --config _config.yml --toc _toc.yml --path-output build -W -n --keep-going
 	@touch $@
 
@@ -76,9 +71,12 @@ notebooks: env ## the chapters as notebooks with their outputs, book/notebooks/
 
 exercises: build/exercises.stamp ## the students' notebooks, exercises/
 
-build/exercises.stamp: $(ASSIGNMENTS) $(wildcard exercises/*/*) tools/exercises.py | env
+build/exercises.stamp: $(ASSIGNMENTS) $(wildcard exercises/*/*) tools/exercises.py tools/products.py | env
 	$(BIN)/python tools/exercises.py
 	@touch $@
+
+student: notebooks exercises ## a folder to work in, work/: assignments and chapters; what you edit in it stays
+	$(BIN)/python tools/student_folder.py
 
 sample: $(SAMPLE)/made ## a sample class to grade, honest and hostile
 
@@ -101,7 +99,7 @@ serve: book ## the book on http://localhost:8000 (PORT=)
 picture: book browser ## the README's picture of the book
 	$(BIN)/python tools/readme_picture.py
 
-lock: env ## pin the requirements anew after a change in pyproject.toml
+lock: env ## pin the requirements after a change in pyproject.toml
 	$(BIN)/python tools/lock.py
 
 clean: ## delete what was generated and is not committed (not .venv)

@@ -3,6 +3,9 @@
     python tools/exercises.py           stage solutions/ in build/source/, release it to exercises/
     python tools/exercises.py --check   fail if exercises/ is not what the sources give
 
+A file in exercises/ that somebody has edited is never overwritten. An assignment whose cells and
+hidden checks do not fit together is not released.
+
 nbgrader copies whatever lies in its source directory into the release. So the staged folder holds
 the notebook and the assignment's data files (`solutions/NAME/files/`) only, never the checks or the
 wrong solutions.
@@ -12,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -23,7 +25,11 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.converters import GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
+from products import present_files, run, shown, write_products
 from traitlets.config import Config
+
+from dlcourse.grading.assignment import load_assignment
+from dlcourse.grading.errors import AssignmentError
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "BEGIN SOLUTION", "END SOLUTION"
@@ -52,16 +58,17 @@ def read_source(assignment: Path) -> NotebookNode:
     return notebook
 
 
-def stage(assignment: Path, source: Path) -> None:
-    """Put the notebook and the data files of an assignment into `source`, and nothing else."""
-    folder = source / assignment.name
-    shutil.rmtree(folder, ignore_errors=True)
+def staged_files(assignment: Path) -> dict[str, bytes]:
+    """What nbgrader is given of an assignment: the notebook and the data files, nothing else."""
+    name = assignment.name
+    found = {f"{name}/{file}": path.read_bytes() for file, path in data_files(assignment).items()}
+    notebook = nbformat.writes(read_source(assignment)) + "\n"
+    return found | {f"{name}/{name}.ipynb": notebook.encode()}
+
+
+def data_files(assignment: Path) -> dict[str, Path]:
     files = assignment / "files"
-    if files.is_dir():
-        shutil.copytree(files, folder)
-    else:
-        folder.mkdir(parents=True)
-    nbformat.write(read_source(assignment), folder / f"{assignment.name}.ipynb")
+    return present_files(files) if files.is_dir() else {}
 
 
 def release(name: str, course: Path, source: Path, target: Path) -> None:
@@ -97,10 +104,9 @@ def solution_lines(notebook: NotebookNode) -> dict[str, set[str]]:
 
 def leaks(assignment: Path, released: Path) -> list[str]:
     """What a release holds that students must not see, a line of text each."""
-    files = assignment / "files"
     name = f"{assignment.name}.ipynb"
-    expected = {name, *(str(p.relative_to(files)) for p in files.rglob("*") if p.is_file())}
-    present = {str(p.relative_to(released)) for p in released.rglob("*") if not p.is_dir()}
+    expected = {name, *data_files(assignment)}
+    present = set(present_files(released))
     found = [f"{path}: is not a data file of the assignment" for path in sorted(present - expected)]
     if name not in present:
         return [*found, f"{name}: is missing"]
@@ -120,19 +126,14 @@ def leaks(assignment: Path, released: Path) -> list[str]:
 
 def differences(expected: Path, present: Path) -> list[str]:
     """How two folders differ, as the lines of a unified diff; none if they are the same."""
-    names = {
-        str(p.relative_to(top))
-        for top in (expected, present)
-        for p in top.rglob("*")
-        if not p.is_dir()
-    }
+    sources, products = present_files(expected), present_files(present)
     lines: list[str] = []
-    for name in sorted(names):
-        old, new = present / name, expected / name
-        if not new.is_file():
+    for name in sorted(sources | products):
+        old, new = products.get(name), sources.get(name)
+        if new is None:
             lines.append(f"{old}: has no source")
-        elif not old.is_file():
-            lines.append(f"{old}: is missing")
+        elif old is None:
+            lines.append(f"{present / name}: is missing")
         elif old.read_bytes() != new.read_bytes():
             texts = [path.read_text("utf-8", errors="replace").splitlines() for path in (old, new)]
             lines += difflib.unified_diff(*texts, str(old), f"{name}, from its source", lineterm="")
@@ -140,12 +141,22 @@ def differences(expected: Path, present: Path) -> list[str]:
 
 
 def generate(solutions: Path, source: Path, target: Path) -> list[str]:
-    """Stage and release all assignments; returns what leaked, which must be nothing."""
+    """Stage and release all assignments; returns what leaked, which must be nothing.
+
+    Raises:
+        AssignmentError: The cells and the checks of an assignment do not fit together.
+        EditedError: Somebody edited a staged file, in formgrader for example.
+    """
+    folders = assignments(solutions)
+    staged: dict[str, bytes] = {}
+    for folder in folders:
+        load_assignment(folder)
+        staged |= staged_files(folder)
+    write_products(source, staged)
     found = []
-    for assignment in assignments(solutions):
-        stage(assignment, source)
-        release(assignment.name, source.parent, source, target)
-        found += leaks(assignment, target / assignment.name)
+    for folder in folders:
+        release(folder.name, source.parent, source, target)
+        found += leaks(folder, target / folder.name)
     return found
 
 
@@ -160,28 +171,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         target = Path(temporary) / "exercises"
         target.mkdir()
-        found = generate(
-            ROOT / "solutions",
-            Path(temporary) / "source" if check else ROOT / "build" / "source",
-            target,
-        )
+        source = Path(temporary) / "source" if check else ROOT / "build" / "source"
+        try:
+            found = generate(ROOT / "solutions", source, target)
+        except AssignmentError as error:
+            print(f"Not released: {error}", file=sys.stderr)
+            return 1
         if found:
             print(
-                "Not released, because students would see what they must not:", *found, sep="\n  "
+                "Not released, because students would see what they must not:",
+                *found,
+                sep="\n  ",
+                file=sys.stderr,
             )
             return 1
-        changed = differences(target, exercises)
-        if check and changed:
-            print(*changed, sep="\n")
-            print("exercises/ is not what solutions/ gives. Run: python tools/exercises.py")
-            return 1
-        if changed:
-            shutil.rmtree(exercises, ignore_errors=True)
-            shutil.copytree(target, exercises)
+        if check:
+            changed = differences(target, exercises)
+            if changed:
+                print(*changed, sep="\n")
+                print("exercises/ is not what solutions/ gives. Run: make exercises")
+            return 1 if changed else 0
+        released = {name: path.read_bytes() for name, path in present_files(target).items()}
+        written = write_products(exercises, released)
     names = ", ".join(path.name for path in assignments(ROOT / "solutions"))
-    print(f"exercises/: {names} {'(written)' if changed else '(up to date)'}")
+    state = "written" if written.changed or written.deleted else "up to date"
+    print(f"exercises/: {names} ({state})")
+    for name in written.kept:
+        print(f"  {shown(exercises / name)} was edited by hand and is left as it is")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

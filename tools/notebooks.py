@@ -4,14 +4,15 @@
     python tools/notebooks.py --force     execute everything again (after a change of the engine)
     python tools/notebooks.py --check     execute nothing; fail if a notebook is not its chapter
 
-A notebook is out of date if its cells are not those of the chapter. Only text outputs are kept, so
-that the files stay small and are the same, byte by byte, each time; `pytest --nbval` compares them.
+A notebook is out of date if its chapter has changed since. Only text outputs are kept, so that the
+files stay small and are the same, byte by byte, each time; `pytest --nbval` compares them. A
+notebook that somebody has edited is never overwritten.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from notebook_markdown import References, plain_markdown
+from products import EditedError, digest, edited, read_manifest, run, shown, update_product
 
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
@@ -102,14 +104,23 @@ def contents(notebook: NotebookNode) -> list[tuple[str, str, dict[str, Any]]]:
     return [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
 
 
+def made_from(source: Path) -> str:
+    """A hash of what decides the chapter's notebook, its outputs apart."""
+    return digest(json.dumps(contents(convert(source))).encode())
+
+
 def is_current(source: Path) -> bool:
-    """Whether the notebook of the chapter exists, is executed and has the chapter's cells."""
+    """Whether the notebook was made of the chapter as it is now, edited since or not."""
     path = product(source)
-    if not path.exists():
-        return False
+    entry = read_manifest(path.parent).get(path.name, {})
+    return path.exists() and entry.get("made_from") == made_from(source)
+
+
+def is_as_made(path: Path) -> bool:
+    """Whether the notebook is executed and its cells are those that the tool wrote."""
     notebook = nbformat.read(path, as_version=4)
     executed = all(c.execution_count for c in notebook.cells if c.cell_type == "code" and c.source)
-    return executed and contents(notebook) == contents(convert(source))
+    return executed and path.name not in edited(path.parent)
 
 
 def strays(sources: list[Path]) -> list[Path]:
@@ -119,7 +130,8 @@ def strays(sources: list[Path]) -> list[Path]:
 
 
 def check(sources: list[Path]) -> int:
-    stale = [product(source) for source in sources if not is_current(source)]
+    paths = {product(source): is_current(source) for source in sources}
+    stale = [path for path, current in paths.items() if not (current and is_as_made(path))]
     for path in stale:
         print(f"{path.relative_to(ROOT)} is not its chapter; run `{COMMAND}` and commit it")
     for path in strays(sources):
@@ -129,20 +141,28 @@ def check(sources: list[Path]) -> int:
 
 def build(sources: list[Path], *, force: bool) -> int:
     todo = [source for source in sources if force or not is_current(source)]
+    folder = product(sources[0]).parent
+    if names := sorted(product(source).name for source in todo if product(source).exists()):
+        changed = edited(folder)
+        if conflicts := [n for n in names if n in changed or n not in read_manifest(folder)]:
+            raise EditedError(folder, conflicts)
     if not todo:
         print("book/notebooks: up to date")
     for number, source in enumerate(todo, start=1):
         print(f"[{number}/{len(todo)}] {source.stem}: executing ...", end=" ", flush=True)
         start = time.monotonic()
         notebook = convert(source)
+        key = made_from(source)
         try:
             execute(notebook, BOOK)
         except CellExecutionError as error:
-            print(f"failed\n{error}\nMend the cell in {source.relative_to(ROOT)}, then run again.")
+            print(f"failed\n{error}\nFix the cell in {source.relative_to(ROOT)}, then run again.")
             return 1
-        product(source).parent.mkdir(exist_ok=True)
-        nbformat.write(notebook, product(source))
+        text = nbformat.writes(notebook) + "\n"
+        update_product(product(source), text.encode(), made_from=key)
         print(f"{time.monotonic() - start:.0f} s")
+    for name in sorted(edited(folder) & {product(source).name for source in sources}):
+        print(f"  {shown(folder / name)} was edited by hand and is left as it is")
     return 0
 
 
@@ -165,4 +185,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -10,9 +10,9 @@ hostile notebooks are made to be run in the grader's sandbox, and nowhere else.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import shutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ import nbformat
 from answers import read_answers, with_answers
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
+from products import run
 
 from exercises import BEGIN, END, ROOT, read_source
 
@@ -325,8 +326,20 @@ STUDENTS: Mapping[str, Student] = {
 
 
 def write_class(out: Path, students: Mapping[str, Student] = STUDENTS) -> Path:
-    """Write the class in nbgrader's layout, in place of an earlier one; returns its folder."""
+    """Write the class in nbgrader's layout, in place of an earlier one; returns its folder.
+
+    Raises:
+        FileExistsError: There is a folder of submissions with students who are not of this class.
+    """
     submitted = out / "submitted"
+    others = {path.name for path in submitted.glob("*")} - STUDENTS.keys()
+    if others:
+        raise FileExistsError(
+            errno.EEXIST,
+            f"it holds other students ({', '.join(sorted(others)[:5])}), and the sample class "
+            "would replace them; name another folder",
+            str(submitted),
+        )
     shutil.rmtree(submitted, ignore_errors=True)
     for name, student in students.items():
         folder = submitted / name / ASSIGNMENT
@@ -347,4 +360,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
+from sqlalchemy.exc import DatabaseError
 
 from dlcourse.grading.assignment import find_assignment, load_assignment
 from dlcourse.grading.course import open_course
@@ -88,9 +89,20 @@ def grade(arguments: argparse.Namespace) -> int:
     except GradingError as error:
         errors.print(Text.assemble(("error: ", "bold red"), printable_lines(str(error))))
         return _exit_code(error)
+    except (OSError, DatabaseError) as error:  # a full disk, a folder that may not be written
+        errors.print(Text.assemble(("error: ", "bold red"), printable_lines(_told(error))))
+        return FAILED
     except KeyboardInterrupt:
         errors.print("stopped; the same command goes on from here")
         return INTERRUPTED
+
+
+def _told(error: OSError | DatabaseError) -> str:
+    if isinstance(error, DatabaseError):
+        reason = f"the gradebook: {error.orig}"
+    else:
+        reason = ": ".join(filter(None, [str(error.filename or ""), error.strerror or str(error)]))
+    return f"{reason}\nWhat was graded is kept; the same command goes on from here."
 
 
 def printable_lines(text: str) -> str:

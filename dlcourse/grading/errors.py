@@ -15,3 +15,7 @@ class AssignmentError(GradingError):
 
 class GraderBusy(GradingError):  # noqa: N818 - a state, like BlockingIOError
     """Another grading run writes to the same gradebook."""
+
+
+class DatabaseUnusable(GradingError):  # noqa: N818
+    """The gradebook cannot be made or read, or is only half a one."""

@@ -235,15 +235,15 @@ class NotebookRun:
         deadline = time.monotonic() + self.limits.total_seconds
         before_stops, stopped, innocent = self.progress.copy(), list[Unit](), set[int]()
         while True:
-            if len(stopped) > 1:
-                suspects = self.progress.restless - innocent
-                suspect = max((cell for cell in suspects if cell < stopped[0].cell), default=None)
-                if suspect is not None:
+            if stopped:
+                earlier = {cell for cell in self.progress.restless if cell < stopped[0].cell}
+                for suspect in sorted(earlier - innocent, reverse=True):
                     trial = self._attempt_without(suspect, before_stops, deadline)
                     if any(unit in trial.skipped or not trial.has(unit) for unit in stopped):
                         innocent.add(suspect)
                     elif any(trial.went_well(unit) for unit in stopped):
                         self.progress, stopped = trial, []
+                        break
                     # Else the stopped units failed for want of its names, which tells nothing.
             if not stopped:
                 before_stops = self.progress.copy()

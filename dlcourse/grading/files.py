@@ -7,13 +7,13 @@ import tempfile
 from pathlib import Path
 
 
-def atomic_write(path: Path, text: str, mode: int = 0o644) -> None:
-    """Write a text file in one step; folders on the way are made."""
+def atomic_write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
+    """Write a file in one step, text as UTF-8; folders on the way are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         Path(temporary).chmod(mode)

@@ -8,9 +8,6 @@ submissions without a record, and grades them again.
 from __future__ import annotations
 
 import datetime
-import os
-import shutil
-import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,13 +15,13 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
-from nbgrader.api import Gradebook
 from nbgrader.preprocessors import AssignLatePenalties, SaveCells
 from nbgrader.utils import is_solution, is_task
 from sqlalchemy import JSON, Boolean, Column, MetaData, String, Table, Text, delete, insert, select
 from traitlets.config import Config
 
 from dlcourse.grading.assignment import Assignment, grade_id
+from dlcourse.grading.database import open_gradebook
 from dlcourse.grading.errors import AssignmentError
 from dlcourse.grading.marks import Marks
 from dlcourse.grading.rebuild import unchanged
@@ -66,8 +63,7 @@ class MarkBook:
         self._assignment = assignment
         self._config = config
         self._db_url = db_url
-        _put_alembic_on_path()
-        self._gradebook = Gradebook(db_url, course_id)
+        self._gradebook = open_gradebook(db_url, course_id)
         _tables.create_all(self._gradebook.engine)
         self._save_cells()
 
@@ -204,18 +200,10 @@ class MarkBook:
             self._gradebook.close()
             raise AssignmentError(
                 f"the gradebook holds marks for an earlier {self._assignment.name} that had other "
-                "cells. Undo that change, or move the gradebook aside and grade anew "
+                "cells. Undo that change, or move the gradebook aside and grade again "
                 f"({self._db_url})"
             ) from error
 
     def _assign_late_penalty(self, student: str) -> None:
         step = AssignLatePenalties(config=self._config)
         step.preprocess(nbformat.v4.new_notebook(), self._resources(student))
-
-
-def _put_alembic_on_path() -> None:
-    """nbgrader calls the command ``alembic`` to make a gradebook: the one installed beside it."""
-    if shutil.which("alembic") is None:
-        os.environ["PATH"] = os.pathsep.join(
-            [sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)]
-        )

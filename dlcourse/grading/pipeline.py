@@ -36,6 +36,7 @@ from dlcourse.grading.rebuild import has_known_cells, rebuild
 from dlcourse.grading.reference import reference_answers
 from dlcourse.grading.report import refusal, report, stopped_cells
 from dlcourse.grading.runs import Runs
+from dlcourse.grading.sandbox import all_ended
 from dlcourse.grading.submission import Submission, SubmissionError, parse_notebook, read_submission
 from dlcourse.grading.table import csv_text
 
@@ -106,8 +107,11 @@ def grade_class(
                     on_graded(student, f"the grader failed: {failures[student]}")
                 else:
                     on_graded(student, done[0].marks if done else "not changed since it was graded")
-        finally:
-            pool.shutdown(cancel_futures=True)
+        except BaseException:  # Ctrl-C too: nobody waits for what students' code is at
+            with all_ended():
+                pool.shutdown(cancel_futures=True)
+            raise
+        pool.shutdown()
         rows = book.rows()
         for row in rows:
             try:

@@ -607,7 +607,9 @@ def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if request["files"]:
         with tarfile.open(request["files"]) as tar:
-            tar.extractall(".", filter="data")
+            # The instructor's files, packed by the grader. Python 3.11.0 to 3.11.3 has no filters.
+            tar.extraction_filter = getattr(tarfile, "data_filter", None)
+            tar.extractall(".")  # noqa: S202
     set_limits(request["limits"])
     random.seed(0)
     seed_numpy(0)

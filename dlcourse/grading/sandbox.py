@@ -122,6 +122,26 @@ class Sandbox:
         self.process.wait()
 
 
+_running: set[Sandbox] = set()
+_stopping = threading.Event()
+
+
+class Stopped(GradingError):  # noqa: N818
+    """Grading is being stopped, so no sandbox starts."""
+
+
+@contextmanager
+def all_ended() -> Iterator[None]:
+    """Within this context every sandbox of this process has ended, and none can start."""
+    _stopping.set()
+    try:
+        for running in tuple(_running):
+            running.kill()
+        yield
+    finally:
+        _stopping.clear()
+
+
 def descendants(root: int) -> list[int]:
     """The processes that `root` has started, directly or not."""
     children: dict[int, list[int]] = {}
@@ -337,8 +357,12 @@ def start(
     feeder = threading.Thread(target=feed, args=(writer, data), daemon=True)
     feeder.start()
     running = Sandbox(process, process.pid)
+    _running.add(running)
+    stack.callback(_running.discard, running)
     stack.callback(feeder.join)
     stack.callback(running.kill)
+    if _stopping.is_set():
+        raise Stopped("grading was stopped")
     return running
 
 

@@ -15,7 +15,6 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tools"), str(ROOT / "book" / "_ext")]  # scripts, not packages
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -8,6 +8,7 @@ import nbformat
 import notebooks
 import pytest
 from notebook_markdown import References, plain_markdown
+from products import EditedError
 
 CHAPTER = """\
 ---
@@ -117,6 +118,26 @@ def test_the_check_names_a_notebook_that_is_missing_stale_or_a_stray(
     source.write_text(CHAPTER.replace("VALUE", "40"), encoding="utf-8")
     assert notebooks.main(["--check"]) == 1
     assert notebooks.COMMAND in capsys.readouterr().out
+    notebooks.main([])
+    notebooks.product(source).write_text(notebooks.product(source).read_text() + "\n")
+    assert notebooks.main(["--check"]) == 1
+    assert notebooks.COMMAND in capsys.readouterr().out
+
+
+def test_a_notebook_with_notes_in_it_is_never_overwritten(
+    source: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    notebooks.main([])
+    path = notebooks.product(source)
+    mine = path.read_text().replace("As ", "My note. As ")
+    path.write_text(mine)
+    assert notebooks.main([]) == 0
+    assert "was edited by hand and is left as it is" in capsys.readouterr().out
+    source.write_text(CHAPTER.replace("VALUE", "40"), encoding="utf-8")
+    for arguments in ([], ["--force"]):
+        with pytest.raises(EditedError, match=r"chapter\.ipynb"):
+            notebooks.main(arguments)
+    assert path.read_text() == mine
 
 
 def test_a_failing_cell_is_reported_and_leaves_no_notebook(

@@ -6,13 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import engine_sources
 import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "book" / "_ext"))
-
-import engine_sources  # noqa: E402
-from engine_sources import LAYERS, VIEWS  # noqa: E402
+from engine_sources import LAYERS, VIEWS
 
 GRADER = {"grading", "__main__", "__init__"}
 

@@ -1,54 +1,12 @@
-"""What the tests of the exercises share: the assignments, and their grading in the real sandbox."""
+"""What the tests of the exercises share: a grader for the whole session."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from nbformat import NotebookNode
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tools"))
-
-from dlcourse.grading.assignment import Assignment, load_assignment  # noqa: E402
-from dlcourse.grading.execute import Limits  # noqa: E402
-from dlcourse.grading.marks import Marks, mark, probe_calls  # noqa: E402
-from dlcourse.grading.rebuild import rebuild  # noqa: E402
-from dlcourse.grading.reference import reference_answers  # noqa: E402
-from dlcourse.grading.runs import Runs  # noqa: E402
-
-# Shorter than in a real run: a check that hangs should cost the tests little.
-LIMITS = Limits(cell_seconds=10, probe_seconds=4, total_seconds=120, memory_bytes=1 << 30)
-
-
-class Grader:
-    """Marks notebooks, two at a time."""
-
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self.pool = pool
-        self.runs = Runs(limits=LIMITS, hidden=(ROOT,))
-        self.assignments = {
-            folder.name: load_assignment(folder)
-            for folder in sorted((ROOT / "solutions").iterdir())
-        }
-
-    def marks(self, name: str, notebook: NotebookNode) -> Future[Marks]:
-        """The marks of a student's notebook for an assignment."""
-
-        def run(assignment: Assignment) -> Marks:
-            rebuilt = rebuild(assignment.release, notebook)
-            answers = self.runs.probe(assignment, rebuilt, probe_calls(assignment))
-            return mark(assignment, rebuilt, reference_answers(assignment, self.runs), answers)
-
-        return self.pool.submit(run, self.assignments[name])
-
-    def display(self, name: str, notebook: NotebookNode) -> NotebookNode:
-        """The notebook as it was run for feedback."""
-        assignment = self.assignments[name]
-        return self.runs.display(assignment, rebuild(assignment.release, notebook))
+from exercise_grader import Grader
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +14,3 @@ def grader() -> Iterator[Grader]:
     with ThreadPoolExecutor(2) as pool:
         yield Grader(pool)
         pool.shutdown(cancel_futures=True)
-
-
-def outcomes(marks: Marks) -> Mapping[str, str]:
-    """What became of each check, by its name."""
-    return {check.name: check.outcome for question in marks.questions for check in question.checks}

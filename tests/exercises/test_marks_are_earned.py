@@ -12,7 +12,7 @@ from concurrent.futures import Future
 
 import pytest
 from answers import read_answers, with_answers
-from conftest import ROOT, Grader, outcomes
+from exercise_grader import ROOT, Grader, outcomes
 from nbformat import NotebookNode
 
 from dlcourse.grading.marks import PASSED, Marks

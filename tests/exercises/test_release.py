@@ -7,7 +7,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import ROOT
+from exercise_grader import ROOT
+from products import EditedError
 
 import exercises
 
@@ -18,7 +19,7 @@ FOLDERS = exercises.assignments(SOLUTIONS)
 
 @pytest.fixture(scope="module")
 def released(tmp_path_factory) -> Path:
-    """The exercises, generated anew."""
+    """The exercises, generated again."""
     folder = tmp_path_factory.mktemp("course")
     assert exercises.generate(SOLUTIONS, folder / "source", folder / "exercises") == []
     return folder / "exercises"
@@ -33,14 +34,58 @@ def test_generating_twice_gives_the_same_bytes(released, tmp_path):
     assert exercises.differences(released, tmp_path / "exercises") == []
 
 
-def test_only_the_notebook_and_the_data_files_are_staged(tmp_path):
+def test_only_the_notebook_and_the_data_files_are_staged():
     for folder in FOLDERS:
-        exercises.stage(folder, tmp_path)
-        staged = {
-            p.relative_to(tmp_path / folder.name) for p in (tmp_path / folder.name).rglob("*")
-        }
-        data = {p.relative_to(folder / "files") for p in (folder / "files").rglob("*")}
-        assert staged == data | {Path(f"{folder.name}.ipynb")}
+        files = [path for path in (folder / "files").rglob("*") if path.is_file()]
+        data = {f"{folder.name}/{path.relative_to(folder / 'files')}" for path in files}
+        assert exercises.staged_files(folder).keys() == data | {f"{folder.name}/{folder.name}.ipynb"}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda folder: (folder / "checks.py").unlink(), "checks in checks.py add up to 0"),
+        (
+            lambda folder: (folder / "checks.py").write_text("CHECKS = []\n"),
+            "checks in checks.py add up to 0",
+        ),
+        (
+            lambda folder: (folder / f"{folder.name}.md").write_text(
+                (folder / f"{folder.name}.md").read_text().replace("points: 4", "points: 5")
+            ),
+            "is worth 5 points",
+        ),
+    ],
+    ids=["missing", "empty", "points"],
+)
+def test_an_assignment_whose_checks_do_not_fit_is_not_released(
+    change, said, tmp_path, monkeypatch, capsys
+):
+    shutil.copytree(SOLUTIONS, tmp_path / "solutions")
+    change(tmp_path / "solutions" / "01-autodiff")
+    monkeypatch.setattr(exercises, "ROOT", tmp_path)
+    assert exercises.main([]) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "exercises").exists()
+
+
+def test_a_students_answers_in_exercises_are_never_overwritten(tmp_path, monkeypatch, capsys):
+    shutil.copytree(SOLUTIONS, tmp_path / "solutions")
+    monkeypatch.setattr(exercises, "ROOT", tmp_path)
+    assert exercises.main([]) == 0
+    notebook = tmp_path / "exercises" / "01-autodiff" / "01-autodiff.ipynb"
+    notebook.write_text("my answers")
+    (notebook.parent / "notes.txt").write_text("my notes")
+    assert exercises.main([]) == 0
+    assert "was edited by hand and is left as it is" in capsys.readouterr().out
+    source = tmp_path / "solutions" / "01-autodiff" / "01-autodiff.md"
+    source.write_text(source.read_text().replace("20 points", "twenty points"))
+    with pytest.raises(EditedError, match=r"01-autodiff\.ipynb"):
+        exercises.main([])
+    assert notebook.read_text() == "my answers"
+    assert (notebook.parent / "notes.txt").read_text() == "my notes"
+    assert exercises.main(["--check"]) == 1
+    assert "Run: make exercises" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -77,11 +122,14 @@ def test_drift_is_shown_as_a_readable_difference(released, tmp_path):
     path = tmp_path / "exercises" / "01-autodiff" / "01-autodiff.ipynb"
     path.write_text(path.read_text().replace("20 points", "21 points"))
     (path.parent / "extra.txt").touch()
+    (path.parent / ".ipynb_checkpoints").mkdir()
+    (path.parent / ".ipynb_checkpoints" / "01-autodiff-checkpoint.ipynb").touch()
     (path.parent / "graph.svg").unlink()
     text = "\n".join(exercises.differences(released, tmp_path / "exercises"))
     assert "21 points" in text
     assert "extra.txt: has no source" in text
     assert "graph.svg: is missing" in text
+    assert "checkpoint" not in text
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

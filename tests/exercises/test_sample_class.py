@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 
 import pytest
-from conftest import Grader
+from exercise_grader import Grader
 from sample_class import ASSIGNMENT, FILE, STUDENTS, spies, write_class
 
 from dlcourse.grading.marks import Marks
@@ -46,8 +46,18 @@ def test_the_spy_finds_nothing(grader):
 
 def test_writing_the_class_again_replaces_it(tmp_path):
     submitted = write_class(tmp_path)
-    first = (submitted / "perfect" / ASSIGNMENT / FILE).read_bytes()
-    (submitted / "left-over").mkdir()
+    file = submitted / "perfect" / ASSIGNMENT / FILE
+    first = file.read_bytes()
+    file.write_text("{}")
     write_class(tmp_path)
-    assert (submitted / "perfect" / ASSIGNMENT / FILE).read_bytes() == first
+    assert file.read_bytes() == first
     assert sorted(path.name for path in submitted.iterdir()) == sorted(STUDENTS)
+
+
+def test_the_submissions_of_a_real_class_are_never_replaced(tmp_path):
+    file = tmp_path / "submitted" / "ada" / ASSIGNMENT / FILE
+    file.parent.mkdir(parents=True)
+    file.write_text("her answers")
+    with pytest.raises(FileExistsError, match="other students"):
+        write_class(tmp_path)
+    assert file.read_text() == "her answers"

@@ -473,6 +473,28 @@ def test_a_hostile_cell_costs_its_own_question_alone(attack):
     check_neighbours(results_beside(attack))
 
 
+@pytest.mark.parametrize("between", ["", "threading.Thread(target=time.sleep, args=(60,)).start()"])
+def test_what_a_cell_left_running_costs_its_own_question_also_if_it_strikes_once(between):
+    # Once the next cell is left out, nothing sets `begun`, so the process is never ended again.
+    made = notebook(
+        EVERY_PIPE,
+        "def first(x): return 2 * x",
+        code("", "first test"),
+        """
+        import os, threading, time
+        def lie_in_wait():
+            while "begun" not in globals(): time.sleep(0.001)
+            os._exit(1)
+        threading.Thread(target=lie_in_wait).start()
+        """,
+        code("", "own test"),
+        between,
+        "import time\nbegun = True; time.sleep(0.5)\ndef last(x): return x + 1",
+        code("", "last test"),
+    )
+    check_neighbours(run_probes(made, CHECKS, CALLS, limits=LIMITS))
+
+
 FUNCTIONS: dict[str, tuple[str, Sequence[str]]] = {
     "loops for ever": ("while True: pass", ["timeout"]),
     "leaves": ("import os; os._exit(0)", ["died"]),

@@ -1,9 +1,12 @@
 """`dlcourse grade` on a small class, in the real sandbox."""
 
 import csv
+import errno
 import hashlib
 import shutil
 import sqlite3
+import threading
+import time
 from pathlib import Path
 
 import nbformat
@@ -11,11 +14,14 @@ import pytest
 from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook
 from small_course import NAME, RIGHT, answered, assignment_of, code, hand_in, make_course
+from sqlalchemy.exc import OperationalError
 
 from dlcourse.__main__ import main
-from dlcourse.grading import cli, pipeline
+from dlcourse.grading import cli, pipeline, sandbox
+from dlcourse.grading.course import open_course
 from dlcourse.grading.errors import GradingError
-from dlcourse.grading.sandbox import SandboxUnavailable, require_sandbox
+from dlcourse.grading.runs import Runs
+from dlcourse.grading.sandbox import Limits, SandboxUnavailable, require_sandbox
 
 try:
     require_sandbox()
@@ -183,6 +189,63 @@ def test_a_run_that_was_killed_goes_on_to_the_same_end(
     assert grade(course) == 0
     assert not set(graded) & set(written)
     assert state(course) == finished
+
+
+def test_ctrl_c_ends_what_students_code_is_at(tmp_path: Path) -> None:
+    course = make_course(tmp_path)
+    assignment = assignment_of(course)
+    hand_in(course / "submitted", "quick", "no notebook")
+    loop = {"square-answer": "while True: pass"}
+    hand_in(course / "submitted", "slow", answered(assignment, loop))
+    for_hours = Limits(cell_seconds=9999, probe_seconds=9999, total_seconds=9999)
+    late = threading.Event()
+
+    def give_up() -> None:
+        late.set()
+        for running in tuple(sandbox._running):
+            running.kill()
+
+    def interrupt(student: str, marks: object) -> None:
+        while not sandbox._running:  # until the other one's code is at work
+            time.sleep(0.01)
+        raise KeyboardInterrupt
+
+    watchdog = threading.Timer(60, give_up)
+    watchdog.start()
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.grade_class(
+            open_course(course),
+            assignment,
+            ["quick", "slow"],
+            Runs(limits=for_hours),
+            jobs=2,
+            on_graded=interrupt,
+        )
+    watchdog.cancel()
+    assert not late.is_set()
+    assert not sandbox._running
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "marks.csv"), "marks.csv: No space left"),
+        (OperationalError("insert", {}, Exception("disk is full")), "the gradebook: disk is full"),
+    ],
+)
+def test_a_full_disk_is_told_without_a_traceback(
+    error: Exception,
+    told: str,
+    course: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(pipeline, "atomic_write", full)
+    assert grade(course) == cli.FAILED
+    assert told in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_new_submission_is_graded_and_the_others_are_not(

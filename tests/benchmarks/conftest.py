@@ -1,6 +1,0 @@
-"""The benchmarks are a package beside `dlcourse` that is not installed."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
