@@ -22,7 +22,7 @@ BOOK := build/_build/html/index.html
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help course test lint env sandbox browser book notebooks exercises student sample grade compare bench serve picture lock clean
+.PHONY: help course test engine lint links env sandbox browser book notebooks exercises student sample grade compare bench serve picture lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -38,7 +38,11 @@ course: env sandbox book notebooks exercises student grade ## everything: enviro
 
 test: lint sandbox browser book ## everything that CI checks
 	$(BIN)/pytest tests/engine --numprocesses $(JOBS)
-	$(BIN)/pytest tests book/notebooks --nbval --ignore tests/engine
+	$(BIN)/python tools/engine_tests.py
+	$(BIN)/pytest tests book/notebooks --nbval --ignore tests/engine --numprocesses $(JOBS) --dist loadfile
+
+engine: ## the engine's tests by itself, on each Python of 3.11 to 3.13 on this machine
+	$(PYTHON) tools/engine_tests.py
 
 lint: env
 	$(BIN)/ruff check .
@@ -65,6 +69,10 @@ $(BOOK): $(ENGINE) $(PAGES) $(wildcard book/_ext/*.py book/_static/*.css book/_s
 	@$(BIN)/python tools/fresh_cells.py build/_build
 	$(BIN)/jupyter-book build . --config _config.yml --toc _toc.yml --path-output build -W -n --keep-going
 	@touch $@
+
+links: env ## do the pages that the book cites still exist? (needs the internet)
+	@$(BIN)/python tools/fresh_cells.py build/_build
+	$(BIN)/jupyter-book build . --config _config.yml --toc _toc.yml --path-output build --builder custom --custom-builder linkcheck
 
 notebooks: env ## the chapters as notebooks with their outputs, book/notebooks/
 	$(BIN)/python tools/notebooks.py

@@ -14,17 +14,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from dlcourse.grading.cli import add_grade_command
     except ModuleNotFoundError as error:
-        # The engine alone needs NumPy only; the tools around it are an extra.
-        print(
-            f"dlcourse: {error.name} is not installed; for the command line: "
-            "pip install 'dlcourse[grading]'",
-            file=sys.stderr,
-        )
-        return 2
-    add_grade_command(commands)
+        _add_missing_command(commands, error.name or "a package")
+    else:
+        add_grade_command(commands)
     parsed = parser.parse_args(arguments)
     result: int = parsed.run(parsed)
     return result
+
+
+def _add_missing_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], package: str
+) -> None:
+    """The engine alone needs NumPy only; the grader around it is an extra."""
+    needed = f"{package} is not installed; to grade: pip install 'dlcourse[grading]'"
+    parser = commands.add_parser("grade", help=f"grade a class ({needed})", description=needed)
+    parser.add_argument("arguments", nargs=argparse.REMAINDER)
+
+    def explain(_: argparse.Namespace) -> int:
+        print(f"dlcourse: {needed}", file=sys.stderr)
+        return 2
+
+    parser.set_defaults(run=explain)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -29,10 +30,17 @@ def locked() -> dict[str, Requirement]:
     return {canonicalize_name(pin.name): pin for pin in pins}
 
 
-def tracked(*patterns: str) -> list[Path]:
-    command = ["git", "ls-files", "-z", "--", *patterns]
-    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return [path for name in names.split("\0") if name and (path := ROOT / name).is_file()]
+def tracked() -> list[Path]:
+    """The files of the project: those that git knows or, without git, all but products."""
+    if (ROOT / ".git").exists():
+        names = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout
+        return [path for name in names.split("\0") if name and (path := ROOT / name).is_file()]
+    ignored = {".venv", "build", "work", "__pycache__"}
+    top = [path for path in ROOT.iterdir() if path.name not in ignored]
+    inner = [path for folder in top if folder.is_dir() for path in folder.rglob("*")]
+    return [path for path in [*top, *inner] if path.is_file() and not ignored & {*path.parts}]
 
 
 @pytest.mark.parametrize("requirement", declared(), ids=lambda r: r.name)
@@ -46,7 +54,7 @@ def test_the_lock_file_pins_a_version_that_the_project_asks_for(requirement: Req
 
 def test_every_pin_is_exact_and_names_no_registry() -> None:
     for line in (ROOT / "requirements.txt").read_text().splitlines():
-        assert line.startswith("#") or re.fullmatch(r"[\w.\-]+==[\w.!]+(; .+)?", line), line
+        assert line.startswith("#") or re.fullmatch(r"[\w.\-]+==[\w.!]+( ; .+)?", line), line
 
 
 def test_every_make_command_in_the_documents_is_a_target() -> None:
@@ -73,3 +81,36 @@ def test_there_are_a_sandbox_and_a_browser_so_that_no_test_is_skipped() -> None:
 def test_no_file_that_is_committed_is_large() -> None:
     large = [path.relative_to(ROOT) for path in tracked() if path.stat().st_size > 2_000_000]
     assert not large
+
+
+def test_the_hooks_before_a_commit_are_the_linters_of_make_lint() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    ours = [hook["entry"].replace(" --force-exclude", "") for hook in hooks]
+    target = (ROOT / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
+    linters = re.findall(r"\$\(BIN\)/(.+)", target)
+    assert ours == [f".venv/bin/{linter.removesuffix(' .')}" for linter in linters]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / ".github").rglob("*.yml")), ids=lambda p: p.name)
+def test_workflows_and_issue_forms_are_yaml_and_run_targets_that_exist(path: Path) -> None:
+    text = path.read_text()
+    assert yaml.safe_load(text)["name"]
+    targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
+    assert set(re.findall(r"run: make ([a-z]+)", text)) <= targets
+
+
+def test_the_licences_are_named_where_people_look_for_them() -> None:
+    assert (ROOT / "LICENSE").read_text().startswith("MIT License")
+    assert (ROOT / "LICENSE-text").read_text().startswith("Creative Commons Attribution 4.0")
+    for name in ("README.md", "book/index.md"):
+        text = (ROOT / name).read_text()
+        assert "LICENSE" in text and "LICENSE-text" in text, name
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["license"] == "MIT AND CC-BY-4.0"
+    assert "CC BY 4.0" in (ROOT / "_config.yml").read_text()
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == version
+    assert f"\n## {version}\n" in (ROOT / "CHANGELOG.md").read_text()

@@ -25,6 +25,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.converters import GenerateAssignment
 from nbgrader.coursedir import CourseDirectory
+from notebook_metadata import METADATA
 from products import present_files, run, shown, write_products
 from traitlets.config import Config
 
@@ -33,10 +34,6 @@ from dlcourse.grading.errors import AssignmentError
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "BEGIN SOLUTION", "END SOLUTION"
-METADATA = {
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
 
 
 def assignments(solutions: Path) -> list[Path]:

@@ -24,6 +24,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from notebook_markdown import References, plain_markdown
+from notebook_metadata import METADATA
 from products import EditedError, digest, edited, read_manifest, run, shown, update_product
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,12 +52,7 @@ def convert(source: Path) -> NotebookNode:
         cell.id = f"cell-{position:03d}"
         if cell.cell_type == "markdown":
             cell.source = plain_markdown(cell.source, references)
-    notebook.metadata = nbformat.from_dict(
-        {
-            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
-        }
-    )
+    notebook.metadata = nbformat.from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 
@@ -75,7 +71,7 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
         coalesce_streams=True,
     )
     client.execute()
-    notebook.metadata.language_info = nbformat.from_dict({"name": "python"})
+    notebook.metadata = nbformat.from_dict(METADATA)  # without the release of this Python
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
@@ -106,7 +102,7 @@ def contents(notebook: NotebookNode) -> list[tuple[str, str, dict[str, Any]]]:
 
 def made_from(source: Path) -> str:
     """A hash of what decides the chapter's notebook, its outputs apart."""
-    return digest(json.dumps(contents(convert(source))).encode())
+    return digest(json.dumps([contents(convert(source)), METADATA]).encode())
 
 
 def is_current(source: Path) -> bool:

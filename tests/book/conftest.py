@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
@@ -41,11 +42,19 @@ def build_book(source: Path, output: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="session")
-def site() -> Path:
-    """The folder of the built book's pages."""
-    built = build_book(ROOT, ROOT / "build")
-    assert built.returncode == 0, built.stdout[-4000:] + built.stderr[-4000:]
-    return ROOT / "build" / "_build" / "html"
+def site(testrun_uid: str) -> Path:
+    """The folder of the built book's pages; of several workers one builds, the others wait."""
+    build = ROOT / "build"
+    build.mkdir(exist_ok=True)
+    with (build / ".tests-built").open("a+") as run:
+        fcntl.flock(run, fcntl.LOCK_EX)
+        run.seek(0)
+        if run.read() != testrun_uid:
+            built = build_book(ROOT, build)
+            assert built.returncode == 0, built.stdout[-4000:] + built.stderr[-4000:]
+            run.truncate(0)
+            run.write(testrun_uid)
+    return build / "_build" / "html"
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -8,6 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from exercise_grader import ROOT
+from nbconvert.exporters import PythonExporter
 from products import EditedError
 
 import exercises
@@ -139,3 +140,10 @@ def test_a_student_can_edit_the_answer_cells_only(folder):
         metadata = cell.metadata.nbgrader
         assert metadata.locked != metadata.solution, metadata.grade_id
         assert (cell.metadata.get("editable", True) is False) == metadata.locked, metadata.grade_id
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("exercises/*/*.ipynb")), ids=lambda p: p.stem)
+def test_a_released_notebook_is_exported_to_a_python_file(path):
+    _, resources = PythonExporter().from_notebook_node(nbformat.read(path, as_version=4))
+    assert resources["output_extension"] == ".py"
+    assert nbformat.read(path, as_version=4).metadata.language_info.file_extension == ".py"
