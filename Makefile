@@ -10,6 +10,11 @@ SUBMISSIONS ?= $(SAMPLE)/submitted
 OUTPUT ?= $(SAMPLE)
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 PORT ?= 8000
+# A sample of 200 over the engine takes about 20 minutes.
+PLACES ?= dlcourse/ops dlcourse/autodiff dlcourse/graphs dlcourse/losses dlcourse/optimizers dlcourse/nn
+TESTS ?= tests/engine
+COUNT ?= 200
+SEED ?= 0
 
 # Every program here reads and writes UTF-8, whatever the locale.
 export PYTHONUTF8 := 1
@@ -22,7 +27,7 @@ BOOK := build/_build/html/index.html
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help course test engine lint links env sandbox browser book notebooks exercises student sample grade compare bench serve picture lock clean
+.PHONY: help course test engine lint mutate links env sandbox browser book notebooks exercises student sample grade compare bench serve picture lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -69,6 +74,9 @@ $(BOOK): $(ENGINE) $(PAGES) $(wildcard book/_ext/*.py book/_static/*.css book/_s
 	@$(BIN)/python tools/fresh_cells.py build/_build
 	$(BIN)/jupyter-book build . --config _config.yml --toc _toc.yml --path-output build -W -n --keep-going
 	@touch $@
+
+mutate: env ## how many small changes of a package do its tests notice? PLACES= TESTS= COUNT= SEED=
+	$(BIN)/python tools/mutate.py $(PLACES) --tests $(TESTS) --count $(COUNT) --seed $(SEED) --jobs $(JOBS)
 
 links: env ## do the pages that the book cites still exist? (needs the internet)
 	@$(BIN)/python tools/fresh_cells.py build/_build

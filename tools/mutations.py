@@ -1,0 +1,147 @@
+"""Small changes of a program, one at a time: what a careful test would notice.
+
+Each changes one node of the syntax tree: an operator, a constant, a condition, an argument, a
+result, or a statement that goes. Annotations, docstrings and the texts of errors stay as they are.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult, ast.MatMult: ast.Mult,
+    ast.BitOr: ast.BitAnd, ast.BitAnd: ast.BitOr,
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
+    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change of a file: the bytes from ``start`` to ``end`` become ``text``."""
+
+    line: int
+    start: int
+    end: int
+    text: str
+    what: str  # "a + b -> a - b"
+
+    def apply(self, source: str) -> str:
+        data = source.encode()
+        return (data[: self.start] + self.text.encode() + data[self.end :]).decode()
+
+
+def mutants(source: str) -> list[Mutant]:
+    """All changes of a program, in the order of the text."""
+    lines = source.encode().splitlines(keepends=True)
+    offsets = [0, *itertools.accumulate(map(len, lines))]
+    found = set()
+    for node in _relevant(ast.parse(source)):
+        for target, change in _changes(node):
+            start = offsets[target.lineno - 1] + target.col_offset
+            end = offsets[(target.end_lineno or 0) - 1] + (target.end_col_offset or 0)
+            new = change if isinstance(change, str) else ast.unparse(change)
+            text = new if isinstance(target, ast.stmt) else f"({new})"
+            mutant = Mutant(target.lineno, start, end, text, f"{_short(target)} -> {_fold(new)}")
+            if _parses(
+                mutant.apply(source)
+            ):  # a pattern of `match`, for example, takes no brackets
+                found.add(mutant)
+    return sorted(found, key=lambda m: (m.start, m.end, m.what))
+
+
+def _relevant(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
+    """The nodes below that a change can be seen of."""
+    for name, value in ast.iter_fields(node):
+        if name in ("annotation", "returns", "decorator_list", "type_params"):
+            continue
+        if isinstance(node, ast.Raise | ast.JoinedStr):
+            continue
+        for child in value if isinstance(value, list) else [value]:
+            if not isinstance(child, ast.AST) or _is_docstring(child) or _is_type_checking(child):
+                continue
+            if isinstance(child, ast.expr | ast.stmt):
+                yield child
+            yield from _relevant(child)
+
+
+def _is_docstring(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+
+
+def _changes(node: ast.expr | ast.stmt) -> Iterator[tuple[ast.expr | ast.stmt, ast.AST | str]]:
+    """What may change at a node: which part of it, and into what."""
+    match node:
+        case ast.BinOp() if type(node.op) in OPERATORS:
+            yield node, _with(node, op=OPERATORS[type(node.op)]())
+        case ast.BoolOp():
+            yield node, _with(node, op=OPERATORS[type(node.op)]())
+            for i in range(len(node.values)):
+                rest = node.values[:i] + node.values[i + 1 :]
+                yield node, rest[0] if len(rest) == 1 else _with(node, values=rest)
+        case ast.Compare(ops=[op]) if type(op) in OPERATORS:
+            yield node, _with(node, ops=[OPERATORS[type(op)]()])
+        case ast.UnaryOp(op=ast.USub() | ast.Not()):
+            yield node, node.operand
+        case ast.Constant(value=bool()):
+            yield node, ast.Constant(not node.value)
+        case ast.Constant(value=int() | float() as value):
+            yield node, ast.Constant(value + 1)
+        case ast.Constant(value=str() as value):
+            yield node, ast.Constant(f"{value}_")
+        case ast.IfExp():
+            yield node, node.body
+            yield node, node.orelse
+        case ast.If():
+            yield node.test, "True"
+            yield node.test, "False"
+        case ast.Call():
+            for i, keyword in enumerate(node.keywords):
+                if keyword.arg is not None:
+                    yield node, _with(node, keywords=node.keywords[:i] + node.keywords[i + 1 :])
+            if len(node.args) >= 2 and not any(isinstance(a, ast.Starred) for a in node.args[:2]):
+                yield node, _with(node, args=[node.args[1], node.args[0], *node.args[2:]])
+        case ast.Return(value=ast.expr()):
+            yield node, "return None"
+        case ast.Expr(value=ast.Call()) | ast.Raise() | ast.Continue() | ast.AugAssign():
+            yield node, "pass"
+        case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
+            yield node, "pass"
+
+
+def _with(node: ast.AST, **fields: object) -> ast.AST:
+    changed = copy.copy(node)
+    for name, value in fields.items():
+        setattr(changed, name, value)
+    return changed
+
+
+def _short(node: ast.AST) -> str:
+    return _fold(ast.unparse(node))
+
+
+def _fold(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _parses(source: str) -> bool:
+    try:
+        ast.parse(source)
+    except SyntaxError:
+        return False
+    return True
