@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from dlcourse.ops.error_function import normal_cdf
 from dlcourse.ops.primitive import Array, Axis
 
 # --- Elementwise --------------------------------------------------------------------------------
@@ -43,27 +43,13 @@ def softplus(a: Array) -> Any:
     return np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a)))
 
 
-def erf(a: Array) -> Array:
-    return _of_each_element(math.erf, a)
-
-
-def erfc(a: Array) -> Array:
-    return _of_each_element(math.erfc, a)
-
-
-def _of_each_element(function: Callable[[float], float], a: Array) -> Array:
-    # NumPy has no such function. Lists of Python numbers are faster than np.frompyfunc.
-    dtype = np.result_type(a.dtype, np.float16)  # integers give floating point numbers
-    return np.fromiter(map(function, a.ravel().tolist()), dtype, a.size).reshape(a.shape)
-
-
 def gelu(a: Array, approximate: str = "none") -> Any:
     if approximate == "tanh":
         return a * (1 + np.tanh(GELU_SCALE * (a + GELU_CUBIC * a * a * a))) / 2
     if approximate != "none":
         raise ValueError(f"expected approximate='none' or 'tanh', got {approximate!r}")
-    # Not 1 + erf(a / sqrt(2)), which loses the digits of the lower tail.
-    return a * erfc(a * -math.sqrt(0.5)) / 2
+    # Not (1 + erf(a / sqrt(2))) / 2, which loses the digits of the lower tail.
+    return a * normal_cdf(a)
 
 
 # Hendrycks & Gimpel (2016), Gaussian error linear units, section 2.

@@ -23,7 +23,7 @@ import operator
 
 import numpy as np
 
-from dlcourse.ops import convolution, kernels, rules
+from dlcourse.ops import convolution, error_function, kernels, rules
 from dlcourse.ops.primitive import Primitive, elementwise, primitive
 from dlcourse.ops.rules import reduced_count, restore_axes
 
@@ -88,10 +88,10 @@ cosh: Primitive = elementwise("cosh", np.cosh, "the hyperbolic cosine",
     a=lambda g, y, a: g * sinh(a))
 tanh = elementwise("tanh", np.tanh, "the hyperbolic tangent",
     a=lambda g, y, a: g * (1 - y * y))
-erf = elementwise("erf", kernels.erf,
+erf = elementwise("erf", error_function.erf,
     "the error function, 2 / sqrt(pi) times the integral of exp(-t ** 2) from 0 to a",
     a=lambda g, y, a: g * (2 / math.sqrt(math.pi)) * exp(-a * a))
-erfc: Primitive = elementwise("erfc", kernels.erfc, "1 - erf(a), exact also for large a",
+erfc: Primitive = elementwise("erfc", error_function.erfc, "1 - erf(a), exact also for large a",
     a=lambda g, y, a: g * (-2 / math.sqrt(math.pi)) * exp(-a * a))
 
 # Activations
