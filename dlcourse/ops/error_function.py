@@ -25,6 +25,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from dlcourse.ops.precision import in_floating_point
 from dlcourse.ops.primitive import Array
 
 Polynomials: TypeAlias = tuple[Sequence[float], Sequence[float]]
@@ -66,16 +67,19 @@ FARTHEST = 40.0  # the functions have long become 0, 1 or 2 in float64
 PIECE = 8192
 
 
+@in_floating_point
 def erf(x: Array) -> Array:
     """The error function, of the shape of ``x`` and its floating point dtype."""
     return _in_pieces(_erf, x)
 
 
+@in_floating_point
 def erfc(x: Array) -> Array:
     """1 - erf(x), also where erf(x) is so close to 1 that the difference would be lost."""
     return _in_pieces(lambda x: _erfc(x, 1.0), x)
 
 
+@in_floating_point
 def normal_cdf(x: Array) -> Array:
     """The probability that a standard normal variable is at most x, erfc(-x / sqrt(2)) / 2."""
     return _in_pieces(lambda x: _erfc(-x, 0.5) / 2, x)
@@ -83,7 +87,7 @@ def normal_cdf(x: Array) -> Array:
 
 def _in_pieces(function: Callable[[Array], Array], x: Array) -> Array:
     flat = np.ravel(x)
-    y = np.empty(flat.shape, np.result_type(flat, np.float16))  # integers give floats
+    y = np.empty_like(flat)
     for start in range(0, flat.size, PIECE):
         piece = slice(start, start + PIECE)
         y[piece] = function(np.clip(flat[piece].astype(np.float64), -FARTHEST, FARTHEST))

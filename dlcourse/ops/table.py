@@ -41,6 +41,10 @@ multiply = elementwise("multiply", np.multiply, "a * b",
 divide = elementwise("divide", np.true_divide, "a / b",
     a=lambda g, y, a, b: g / b,
     b=lambda g, y, a, b: -g * y / b)
+divide_or_zero: Primitive = elementwise("divide_or_zero", kernels.divide_or_zero,
+    "a / b, but 0 where b is 0; there its derivative does not exist and is infinite or nan",
+    a=lambda g, y, a, b: g / b,
+    b=lambda g, y, a, b: -g * y / b)
 negative = elementwise("negative", np.negative, "-a",
     a=lambda g, y, a: -g)
 reciprocal = elementwise("reciprocal", lambda a, out=None: np.true_divide(1, a, out=out), "1 / a",
@@ -77,9 +81,10 @@ arctan = elementwise("arctan", np.arctan,
     a=lambda g, y, a: g / (1 + a * a))
 arctan2 = elementwise("arctan2", np.arctan2,
     "the angle in radians of the point with height a, width b",
-    a=lambda g, y, a, b: g * b / (a * a + b * b),
-    b=lambda g, y, a, b: -g * a / (a * a + b * b))
-hypot = elementwise("hypot", np.hypot, "sqrt(a ** 2 + b ** 2), without overflow",
+    a=lambda g, y, a, b: g * (b / hypot(a, b)) / hypot(a, b),
+    b=lambda g, y, a, b: -g * (a / hypot(a, b)) / hypot(a, b))
+hypot: Primitive = elementwise("hypot", np.hypot,
+    "sqrt(a ** 2 + b ** 2), without overflow; its derivative at (0, 0) is nan",
     a=lambda g, y, a, b: g * (a / y),
     b=lambda g, y, a, b: g * (b / y))
 sinh = elementwise("sinh", np.sinh, "the hyperbolic sine",
@@ -173,20 +178,22 @@ mean: Primitive = primitive("mean", kernels.mean, "the mean over axis",
     expand=lambda a, axis=None, keepdims=False:
         sum(a, axis=axis, keepdims=keepdims) / reduced_count(a.shape, axis),
     a=lambda g, y, a, axis=None, keepdims=False:
-        broadcast_to(restore_axes(g, a, axis) / (reduced_count(a.shape, axis) or 1), shape=a.shape))
+        broadcast_to(restore_axes(rules.widened(g) / (reduced_count(a.shape, axis) or 1), a, axis),
+            shape=a.shape))
 prod = primitive("prod", kernels.prod, "the product over axis",
     a=rules.prod_a)
 var = primitive("var", kernels.var,
     "the mean of (a - mean(a)) ** 2 over n elements of axis, with the divisor n - ddof",
     a=rules.var_a)
-std = primitive("std", kernels.std, "sqrt(var(a)); its derivative at 0 is taken as 0",
-    a=lambda g, y, a, axis=None, keepdims=False, ddof=0:
-        rules.var_a(g / (2 * rules.or_one(y)), y, a, axis, keepdims, ddof))
+std = primitive("std", kernels.std,
+    "sqrt(var(a)); its derivative at 0 is taken as 0, its second derivative as nan",
+    a=rules.std_a)
 norm = primitive("norm", kernels.norm,
-    "the Euclidean norm, sqrt(sum(a ** 2)) over axis; its derivative at 0 is taken as 0",
+    "the Euclidean norm, sqrt(sum(a ** 2)) over axis; at 0, its derivative is taken as 0, its "
+    "second derivative as nan",
     expand=lambda a, axis=None, keepdims=False: sqrt(sum(square(a), axis=axis, keepdims=keepdims)),
     a=lambda g, y, a, axis=None, keepdims=False:
-        restore_axes(g, a, axis) * (a / restore_axes(rules.or_one(y), a, axis)))
+        restore_axes(g, a, axis) * divide_or_zero(a, restore_axes(y, a, axis)))
 max = primitive("max", kernels.max, "the largest element over axis; ties share the gradient",
     a=rules.share_among_extremes)
 min = primitive("min", kernels.min, "the smallest element over axis; ties share the gradient",
