@@ -234,7 +234,7 @@ class _Writer:
             return self._function_name("dot", np.dot)
         # Without an axis the table's kernels reduce over all, NumPy's ufuncs over the first.
         direct = DIRECT.get(node.op.name) if "axis" in node.parameters else None
-        if direct is np.add.reduce and (node.inputs or ())[0].shape[:1] > (ROWS,):
+        if node.op is ops.sum and (node.inputs or ())[0].shape[:1] > (ROWS,):
             direct = None  # many rows, which the table's kernel adds in blocks
         return self._function_name(node.op.name, direct or node.op.kernel)
 

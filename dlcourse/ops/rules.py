@@ -200,6 +200,16 @@ def std_a(g: Any, y: Any, a: Any, axis: Axis = None, keepdims: bool = False, ddo
     return restore_axes(g, a, axis) * t.divide_or_zero(centred, restore_axes(y, a, axis)) / divisor
 
 
+def softmax_a(g: Any, y: Any, a: Any, axis: int = -1) -> Any:
+    g, y = widened(g), widened(y)
+    return y * (g - t.sum(g * y, axis=axis, keepdims=True))
+
+
+def log_softmax_a(g: Any, y: Any, a: Any, axis: int = -1) -> Any:
+    g, y = widened(g), widened(y)
+    return g - t.exp(y) * t.sum(g, axis=axis, keepdims=True)
+
+
 def silu_a(g: Any, y: Any, a: Any) -> Any:
     s = t.sigmoid(a)
     return g * (s + y * (1 - s))
@@ -300,7 +310,9 @@ def inverse_permutation(axes: Sequence[int] | None) -> tuple[int, ...] | None:
 
 def standardize_a(g: Any, y: Any, a: Any, axis: Axis = -1, eps: float = 1e-5) -> Any:
     over = {"axis": axis, "keepdims": True}
-    g, y, a = widened(g), widened(y), widened(a)
+    if a.dtype.char == "e":  # the digits of float16 are too few for the difference below
+        g, a = widened(g), widened(a)
+        y = t.standardize(a, axis=axis, eps=eps)
     deviation = t.sqrt(t.mean(t.square(a - t.mean(a, **over)), **over) + eps)
     return (g - t.mean(g, **over) - y * t.mean(g * y, **over)) / deviation
 

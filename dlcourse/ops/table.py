@@ -210,11 +210,11 @@ logsumexp = primitive("logsumexp", kernels.logsumexp,
 # Along an axis
 softmax = primitive("softmax", kernels.softmax, "exp(a) / sum(exp(a)) along axis, without overflow",
     expand=rules.expand_softmax,
-    a=lambda g, y, a, axis=-1: y * (g - sum(g * y, axis=axis, keepdims=True)))
+    a=rules.softmax_a)
 log_softmax = primitive("log_softmax", kernels.log_softmax,
     "log(softmax(a)) along axis, without overflow",
     expand=rules.expand_log_softmax,
-    a=lambda g, y, a, axis=-1: g - exp(y) * sum(g, axis=axis, keepdims=True))
+    a=rules.log_softmax_a)
 cumsum: Primitive = primitive("cumsum", kernels.cumsum,
     "the sums of the first 1, 2, ... elements along axis",
     a=lambda g, y, a, axis: flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis))

@@ -160,3 +160,12 @@ def test_a_norm_of_zero_spoils_the_second_derivatives_of_its_own_row_alone() -> 
     x = np.array([[0.0, 0.0], [3.0, 4.0]])
     rows = dl.hvp(lambda x: dl.norm(x, axis=1).sum(), (x,), (np.ones((2, 2)),))[0].data
     np.testing.assert_array_equal(np.isnan(rows), [[True, True], [False, False]])
+
+
+def test_a_quotient_by_zero_is_zero_and_its_derivative_is_not_finite() -> None:
+    a, b = Tensor([0.0, 1.0, 3.0], requires_grad=True), Tensor([0.0, -0.0, 2.0], requires_grad=True)
+    y = dl.divide_or_zero(a, b)
+    np.testing.assert_array_equal(y.data, [0, 0, 1.5])
+    y.sum().backward()
+    np.testing.assert_array_equal(a.grad.data, [inf, -inf, 0.5])
+    np.testing.assert_array_equal(b.grad.data, [nan, nan, -0.75])
