@@ -159,7 +159,8 @@ class Primitive:
         """
         stays = (bool, int, float) if self.elementwise and has_array else ()
         arrays = [
-            x if hasattr(x, "dtype") or isinstance(x, stays) else np.asarray(x) for x in arguments
+            x if hasattr(x, "dtype") or isinstance(x, stays) or _is_bundle(x) else np.asarray(x)
+            for x in arguments
         ]
         for x in arrays:
             if hasattr(x, "dtype") and x.dtype.kind not in "biuf":
@@ -194,6 +195,11 @@ def _example(x: Any, shape: tuple[int, ...] | None) -> Any:
         return x
     value = np.zeros((), x.dtype) if x.dtype.kind in "iu" else np.ones((), x.dtype)
     return np.broadcast_to(value, x.shape if shape is None else shape)
+
+
+def _is_bundle(x: Any) -> bool:
+    """Whether ``x`` is the sequence of arrays that an operation with several results gave."""
+    return isinstance(x, list | tuple) and any(hasattr(part, "dtype") for part in x)
 
 
 def as_value(x: Any) -> Any:
