@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.exceptions import AxisError
 
 from dlcourse.ops import Array, Primitive
+from dlcourse.ops.axes import axis_problem
 
 # Modules whose lines are not the user's; the second and third call decorated functions.
 _NOT_THE_USERS = ("dlcourse", "contextlib", "functools")
@@ -54,11 +56,14 @@ def explain_failure(
 ) -> Exception:
     """An exception of the type of ``error`` whose text names the operation and its arguments."""
     builtin = (ValueError, IndexError, TypeError, OverflowError, FloatingPointError)
-    kind = next((k for k in builtin if isinstance(error, k)), ArithmeticError)
+    kind: type[Exception] = next((k for k in builtin if isinstance(error, k)), ArithmeticError)
+    problem = axis_problem(arguments, parameters) if isinstance(error, builtin[:2]) else None
+    if problem:
+        kind = AxisError
     got = [f"{name}: {_describe(x)}" for name, x in zip(op.arguments, arguments, strict=False)] + [
         f"{name}={value!r}" for name, value in parameters.items()
     ]
-    lines = [f"{op.name}: invalid operation", *_expectation(op, arguments, str(error))]
+    lines = [f"{op.name}: invalid operation", *_expectation(op, arguments, problem or str(error))]
     return kind("\n  ".join([*lines, *got, f"at {users_line()}"]))
 
 

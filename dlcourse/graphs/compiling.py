@@ -26,6 +26,7 @@ from dlcourse.graphs.planning import Plan, Step, plan
 from dlcourse.graphs.printing import call_text, names_of, operand_text
 from dlcourse.graphs.symbol import Symbol, type_text
 from dlcourse.ops import Array
+from dlcourse.ops.kernels import ROWS
 
 _numbers = count(1)  # of the compiled texts
 
@@ -227,10 +228,14 @@ class _Writer:
 
     def _function(self, node: Symbol) -> str:
         assert node.op is not None
+        if node.dtype.char == "e":  # the table's kernels add float16 in float32
+            return self._function_name(node.op.name, node.op.kernel)
         if node.op is ops.matmul and all(x.ndim in (1, 2) for x in node.inputs or ()):
             return self._function_name("dot", np.dot)
         # Without an axis the table's kernels reduce over all, NumPy's ufuncs over the first.
         direct = DIRECT.get(node.op.name) if "axis" in node.parameters else None
+        if node.op is ops.sum and (node.inputs or ())[0].shape[:1] > (ROWS,):
+            direct = None  # many rows, which the table's kernel adds in blocks
         return self._function_name(node.op.name, direct or node.op.kernel)
 
     def _function_name(self, name: str, function: Any) -> str:

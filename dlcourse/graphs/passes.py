@@ -87,11 +87,15 @@ def _identity(x: Any) -> Any:
 
 
 def expand(graph: Graph) -> Graph:
-    """With each operation written as the smaller ones that the table gives for it, if it does."""
+    """With each operation written as the smaller ones that the table gives for it, if it does.
+
+    One on float16 or integers stays as it is, because its kernel calculates in wider numbers.
+    """
 
     def step(node: Symbol, operands: tuple[Any, ...]) -> Any:
         assert node.op is not None
-        smaller = node.op.expand
+        dtypes = {x.dtype.char for x in operands if hasattr(x, "dtype")} - {"?"}
+        smaller = node.op.expand if dtypes and dtypes <= {"f", "d"} else None
         made = None if smaller is None else smaller(*operands, **node.parameters)
         return again(node, operands) if made is None else made
 

@@ -14,11 +14,6 @@ from dlcourse.ops import Array
 Value: TypeAlias = Any  # an array, a Tensor or a Symbol, all with NumPy's operators
 
 
-def as_value(x: Any, dtype: Any = None) -> Value:
-    """``x`` itself if it is an array, a Tensor or a Symbol; a list or number as an array."""
-    return x if hasattr(x, "shape") else np.asarray(x, dtype)
-
-
 def is_known(x: Value) -> bool:
     """Whether the elements of ``x`` can be looked at; those of a Symbol do not exist yet."""
     return isinstance(x, Tensor) or not hasattr(x, "apply_primitive")
@@ -26,7 +21,7 @@ def is_known(x: Value) -> bool:
 
 def floating(loss: str, name: str, x: Any) -> Value:
     """``x`` as a value of floating point dtype."""
-    x = as_value(x)
+    x = ops.as_value(x)
     if x.dtype.kind != "f":
         raise TypeError(f"{loss}: expected floating point {name}, got dtype {x.dtype}")
     return x
@@ -34,7 +29,7 @@ def floating(loss: str, name: str, x: Any) -> Value:
 
 def like(x: Value, target: Any) -> Value:
     """``target`` as a value of floating point dtype: if it has none, that of ``x``."""
-    target = as_value(target, x.dtype)
+    target = target if hasattr(target, "shape") else np.asarray(target, x.dtype)
     return target if target.dtype.kind == "f" else ops.astype(target, dtype=x.dtype)
 
 

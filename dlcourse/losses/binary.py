@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.losses.arguments import Value, as_value, check_elements, pair
+from dlcourse.losses.arguments import Value, check_elements, like, pair
 from dlcourse.losses.reduction import reduce_losses
 
 
@@ -83,7 +83,7 @@ def binary_cross_entropy_with_logits(
 
 
 def _weight_of_positives(logits: Value, pos_weight: Any) -> Value:
-    weight = as_value(pos_weight, logits.dtype)
+    weight = like(logits, pos_weight)
     try:
         fits = np.broadcast_shapes(weight.shape, logits.shape) == logits.shape
     except ValueError:

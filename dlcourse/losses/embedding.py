@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from dlcourse import ops
-from dlcourse.losses.arguments import Value, as_value, check_elements, floating, like
-from dlcourse.losses.reduction import reduce_losses
+from dlcourse.losses.arguments import Value, check_elements, floating, like
+from dlcourse.losses.reduction import in_dtype_of, reduce_losses
 
 
 def cosine_similarity(a: Any, b: Any, *, axis: int = 1, eps: float = 1e-8) -> Value:
@@ -34,7 +34,7 @@ def cosine_similarity(a: Any, b: Any, *, axis: int = 1, eps: float = 1e-8) -> Va
     a, b = _vectors("cosine_similarity", {"a": a, "b": b})
     # The larger of the squares first: sqrt has no derivative at the length 0.
     lengths = [ops.sqrt(ops.maximum(_dot(x, x, axis), eps * eps)) for x in (a, b)]
-    return _dot(a, b, axis) / (lengths[0] * lengths[1])
+    return in_dtype_of(a, _dot(a, b, axis) / (lengths[0] * lengths[1]))
 
 
 def cosine_embedding(
@@ -62,7 +62,7 @@ def cosine_embedding(
     """
     loss = "cosine_embedding"
     a, b = _vectors(loss, {"a": a, "b": b})
-    target = as_value(target)
+    target = ops.as_value(target)
     if a.ndim not in (1, 2) or target.shape != a.shape[:-1]:
         raise ValueError(
             f"{loss}: invalid shapes\n  Expect: a and b (N, D) with target (N,), or (D,) with ()\n"
@@ -72,7 +72,7 @@ def cosine_embedding(
     tiny = 1e-12
     cosine = _dot(a, b, -1) / ops.sqrt((_dot(a, a, -1) + tiny) * (_dot(b, b, -1) + tiny))
     losses = ops.where(target == 1, 1 - cosine, ops.relu(cosine - margin))
-    return reduce_losses(loss, losses, reduction)
+    return reduce_losses(loss, in_dtype_of(a, losses), reduction)
 
 
 def triplet_margin(
@@ -123,7 +123,8 @@ def triplet_margin(
     far = _norm(anchor - negative + eps, p)
     if swap:
         far = ops.minimum(far, _norm(positive - negative + eps, p))
-    return reduce_losses("triplet_margin", ops.relu(margin + near - far), reduction)
+    losses = in_dtype_of(anchor, ops.relu(margin + near - far))
+    return reduce_losses("triplet_margin", losses, reduction)
 
 
 def _vectors(loss: str, named: dict[str, Any]) -> list[Value]:
@@ -140,10 +141,11 @@ def _vectors(loss: str, named: dict[str, Any]) -> list[Value]:
 
 
 def _dot(a: Value, b: Value, axis: int) -> Value:
-    return ops.sum(a * b, axis=axis)
+    return ops.sum(ops.widened(a) * ops.widened(b), axis=axis)
 
 
 def _norm(a: Value, p: float) -> Value:
+    a = ops.widened(a)
     if p == 1:
         return ops.sum(ops.abs(a), axis=-1)
     if p == 2:

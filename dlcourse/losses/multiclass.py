@@ -14,8 +14,8 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff import raw_value
-from dlcourse.losses.arguments import Value, as_value, floating, is_known, like, pair
-from dlcourse.losses.reduction import reduce_losses
+from dlcourse.losses.arguments import Value, floating, is_known, like, pair
+from dlcourse.losses.reduction import reduce_losses, sum_over
 
 
 def cross_entropy(
@@ -60,7 +60,7 @@ def cross_entropy(
     examples, and is 0 if every label is ignored.
     """
     loss = "cross_entropy"
-    logits, target = floating(loss, "logits", logits), as_value(target)
+    logits, target = floating(loss, "logits", logits), ops.as_value(target)
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{loss}: expected label_smoothing from 0 to 1, got {label_smoothing}")
     weight = _class_weights(loss, weight, logits)
@@ -102,7 +102,7 @@ def nll(
     Source: torch.nn.functional.nll_loss.
     """
     log_p = floating("nll", "log_probabilities", log_probabilities)
-    labels = as_value(labels)
+    labels = ops.as_value(labels)
     weight = _class_weights("nll", weight, log_p)
     labels, ignored = _checked_labels("nll", "log_probabilities", log_p, labels, ignore_index)
     return _of_labels("nll", log_p, labels, weight, ignored, 0.0, reduction)
@@ -128,7 +128,7 @@ def _of_labels(
         losses = losses * weights
     if smoothing:
         terms = log_p if weight is None else log_p * _along(axis, weight, log_p.ndim)
-        even = -ops.sum(terms, axis=axis) / log_p.shape[axis]
+        even = -ops.mean(terms, axis=axis)
         losses = (1 - smoothing) * losses + smoothing * even
     if counts is not None:
         losses = ops.where(counts, losses, 0)
@@ -169,7 +169,7 @@ def kl_div(
     log_p = ops.where(absent, 0, target) if log_target else ops.log(ops.where(absent, 1, target))
     losses = p * (log_p - ops.where(absent, 0, log_q))
     if reduction == "batchmean":
-        return ops.sum(losses) / (log_q.shape[0] if log_q.shape else 1)
+        return sum_over(losses, log_q.shape[0] if log_q.shape else 1)
     return reduce_losses("kl_div", losses, reduction)
 
 
@@ -212,7 +212,7 @@ def multi_margin(
     loss = "multi_margin"
     if p not in (1, 2):
         raise ValueError(f"{loss}: expected p = 1 or 2, got {p}")
-    scores, labels = floating(loss, "scores", scores), as_value(labels)
+    scores, labels = floating(loss, "scores", scores), ops.as_value(labels)
     if scores.ndim > 2:
         raise ValueError(f"{loss}: expected scores (N, C) or (C,), got {scores.shape}")
     weight = _class_weights(loss, weight, scores)
@@ -222,7 +222,7 @@ def multi_margin(
     column = ops.expand_dims(labels, axis)
     shortfall = ops.relu(margin - ops.take_along_axis(scores, column, axis=axis) + scores)
     wrong = column != np.arange(classes)
-    losses = ops.sum(ops.where(wrong, shortfall**p, 0), axis=axis) / classes
+    losses = ops.mean(ops.where(wrong, shortfall**p, 0), axis=axis)
     if weight is not None:
         losses = losses * _weight_of(weight, labels)
     return reduce_losses(loss, losses, reduction)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from dlcourse import ops
-from dlcourse.losses.arguments import Value, as_value
+from dlcourse.losses.arguments import Value
 
 
 def l1_penalty(parameters: Iterable[Any], strength: float = 1.0) -> Value:
@@ -70,7 +70,7 @@ def _penalty(
             "pass model.parameters() anew."
         )
     parts = [
-        strength * ops.sum(measure(as_value(w))) for strength, measure in terms for w in listed
+        strength * ops.sum(measure(ops.as_value(w))) for strength, measure in terms for w in listed
     ]
     total = parts[0]
     for part in parts[1:]:

@@ -14,6 +14,16 @@ _REDUCTIONS: dict[str, Callable[[Value], Value]] = {
 }
 
 
+def sum_over(losses: Value, divisor: Value) -> Value:
+    """The sum of the losses over a divisor; of float16, the sum may be too large for it."""
+    return in_dtype_of(losses, ops.sum(ops.widened(losses)) / divisor)
+
+
+def in_dtype_of(x: Value, result: Value) -> Value:
+    """``result`` in the dtype of ``x``: what was calculated in float32 for float16."""
+    return result if result.dtype == x.dtype else ops.astype(result, dtype=x.dtype)
+
+
 def reduce_losses(loss: str, losses: Value, reduction: str, weights: Value = None) -> Value:
     """The mean of the losses, their sum, or the losses themselves.
 
@@ -29,5 +39,5 @@ def reduce_losses(loss: str, losses: Value, reduction: str, weights: Value = Non
     if reduction not in _REDUCTIONS:
         raise ValueError(f"{loss}: expected reduction 'mean', 'sum' or 'none', got {reduction!r}")
     if weights is not None and reduction == "mean":
-        return ops.sum(losses) / ops.sum(weights)
+        return sum_over(losses, ops.sum(ops.widened(weights)))
     return _REDUCTIONS[reduction](losses)

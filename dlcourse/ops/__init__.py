@@ -12,6 +12,8 @@ from dlcourse.ops.primitive import PRIMITIVES as PRIMITIVES
 from dlcourse.ops.primitive import Array as Array
 from dlcourse.ops.primitive import Axis as Axis
 from dlcourse.ops.primitive import Primitive as Primitive
+from dlcourse.ops.primitive import as_value as as_value
 from dlcourse.ops.primitive import primitive as primitive
 from dlcourse.ops.rules import unbroadcast as unbroadcast
+from dlcourse.ops.rules import widened as widened
 from dlcourse.ops.table import *  # noqa: F403 (each operation under its own name)

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from dlcourse.ops.precision import in_float32
 from dlcourse.ops.primitive import Array
 
 EachAxis: TypeAlias = int | Sequence[int]  # one integer for all spatial axes, or one for each
@@ -124,6 +125,7 @@ def each_axis(name: str, value: Any, count: int, least: int) -> tuple[int, ...]:
 # form sum(conv(x, weight) * a), so each is the derivative rule of the others.
 
 
+@in_float32
 def conv(
     x: Array,
     weight: Array,
@@ -138,6 +140,7 @@ def conv(
     return np.ascontiguousarray(channels_first.swapaxes(0, 1))
 
 
+@in_float32
 def conv_input(
     a: Array,
     weight: Array,
@@ -158,6 +161,7 @@ def conv_input(
     return np.ascontiguousarray(window.inner(padded))
 
 
+@in_float32
 def conv_weight(
     x: Array,
     a: Array,
@@ -269,17 +273,20 @@ def max_pool_indices(
     return (found + length * np.arange(images)[:, np.newaxis]).reshape(largest.shape)
 
 
+@in_float32
 def sum_pool(
     a: Array, kernel_size: Sequence[int], stride: EachAxis | None = None, padding: Padding = 0
 ) -> Array:
     window = _pool_window(a.shape, kernel_size, stride, padding)
     padded = window.pad(a)
-    y = np.zeros((*a.shape[: -len(kernel_size)], *window.positions), a.dtype)
+    dtype = np.add.reduce(a[..., 0:0], axis=-1).dtype  # small integers are added in larger ones
+    y = np.zeros((*a.shape[: -len(kernel_size)], *window.positions), dtype)
     for tap in window.taps:
         y += padded[tap]
     return y
 
 
+@in_float32
 def sum_pool_input(
     a: Array,
     shape: Sequence[int],
@@ -313,4 +320,6 @@ def _pool_window(
 
 
 def _lowest(dtype: np.dtype[Any]) -> Any:
+    if dtype.kind == "b":
+        return False
     return -np.inf if dtype.kind == "f" else np.iinfo(dtype).min

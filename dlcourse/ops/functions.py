@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
 
 from dlcourse.ops import table
+from dlcourse.ops.axes import position
+from dlcourse.ops.primitive import as_value
 from dlcourse.ops.rules import expand_dims, slice_along, squeeze, swapaxes
 
 __all__ = [
@@ -26,7 +27,8 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
 
     Source: numpy.stack.
     """
-    shapes = {tuple(a.shape) for a in arrays}
+    arrays = [as_value(a) for a in arrays]
+    shapes = {a.shape for a in arrays}
     if len(shapes) != 1:
         raise ValueError(f"stack: expected arrays of one shape, got {sorted(shapes) or 'none'}")
     return table.concatenate([expand_dims(a, axis) for a in arrays], axis=axis)
@@ -44,7 +46,8 @@ def split(a: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
 
     Source: numpy.split. torch.split takes the length of the parts instead.
     """
-    n = a.shape[axis]
+    a = as_value(a)
+    n = a.shape[position("split", axis, len(a.shape))]
     if isinstance(indices_or_sections, int):
         count = indices_or_sections
         if count < 1 or n % count:
@@ -63,16 +66,19 @@ def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[in
 
     Source: numpy.moveaxis.
     """
+    a = as_value(a)
     n = len(a.shape)
-    moved = normalize_axis_tuple(source, n, "source")
-    targets = normalize_axis_tuple(destination, n, "destination")
+    moved, targets = (
+        [position("moveaxis", axis, n) for axis in np.atleast_1d(axes).tolist()]
+        for axes in (source, destination)
+    )
     if len(moved) != len(targets):
         raise ValueError(
             f"moveaxis: expected a destination for each source, got {source} and {destination}"
         )
     order = [axis for axis in range(n) if axis not in moved]
-    for position, axis in sorted(zip(targets, moved, strict=True)):
-        order.insert(position, axis)
+    for target, axis in sorted(zip(targets, moved, strict=True)):
+        order.insert(target, axis)
     return table.transpose(a, axes=tuple(order))
 
 
@@ -92,7 +98,8 @@ def topk(a: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
 
     Source: torch.topk, whose first result this is.
     """
-    n = a.shape[axis]
+    a = as_value(a)
+    n = a.shape[position("topk", axis, len(a.shape))]
     if not 0 <= k <= n:
         raise ValueError(f"topk: expected 0 <= k <= {n}, the length of axis {axis}, got k={k}")
     ascending = table.sort(a, axis=axis)

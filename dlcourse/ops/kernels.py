@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import builtins
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from dlcourse.ops.error_function import normal_cdf
+from dlcourse.ops.precision import in_float32, in_float64, in_floating_point
 from dlcourse.ops.primitive import Array, Axis
 
 # --- Elementwise --------------------------------------------------------------------------------
@@ -27,6 +28,7 @@ def relu(a: Array, out: Array | None = None) -> Any:
     return np.maximum(a, _ZEROS.get(a.dtype.char, 0), out=out)
 
 
+@in_floating_point
 def sigmoid(a: Array) -> Array:
     # exp of a non-positive number cannot overflow, and no digit is lost in either tail.
     decay = np.exp(-np.abs(a))
@@ -34,50 +36,46 @@ def sigmoid(a: Array) -> Array:
     return y
 
 
+def divide_or_zero(a: Any, b: Any) -> Any:
+    is_zero = np.equal(b, 0)
+    return np.where(is_zero, 0, np.true_divide(a, np.where(is_zero, 1, b)))
+
+
 def rsqrt(a: Array, out: Array | None = None) -> Any:
     return np.reciprocal(np.sqrt(a, out=out), out=out)
 
 
+@in_floating_point
 def softplus(a: Array) -> Any:
     # exp of a non-positive number cannot overflow, and log1p keeps the digits of a small one.
     return np.maximum(a, 0) + np.log1p(np.exp(-np.abs(a)))
 
 
-def erf(a: Array) -> Array:
-    return _of_each_element(math.erf, a)
-
-
-def erfc(a: Array) -> Array:
-    return _of_each_element(math.erfc, a)
-
-
-def _of_each_element(function: Callable[[float], float], a: Array) -> Array:
-    # NumPy has no such function. Lists of Python numbers are faster than np.frompyfunc.
-    dtype = np.result_type(a.dtype, np.float16)  # integers give floating point numbers
-    return np.fromiter(map(function, a.ravel().tolist()), dtype, a.size).reshape(a.shape)
-
-
+@in_floating_point
 def gelu(a: Array, approximate: str = "none") -> Any:
     if approximate == "tanh":
         return a * (1 + np.tanh(GELU_SCALE * (a + GELU_CUBIC * a * a * a))) / 2
     if approximate != "none":
         raise ValueError(f"expected approximate='none' or 'tanh', got {approximate!r}")
-    # Not 1 + erf(a / sqrt(2)), which loses the digits of the lower tail.
-    return a * erfc(a * -math.sqrt(0.5)) / 2
+    # Not (1 + erf(a / sqrt(2))) / 2, which loses the digits of the lower tail.
+    return a * normal_cdf(a)
 
 
 # Hendrycks & Gimpel (2016), Gaussian error linear units, section 2.
 GELU_SCALE, GELU_CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
+@in_floating_point
 def silu(a: Array) -> Any:
     return a * sigmoid(a)
 
 
+@in_floating_point
 def elu(a: Array, alpha: float = 1.0) -> Any:
     return np.maximum(a, 0) + alpha * np.expm1(np.minimum(a, 0))
 
 
+@in_floating_point
 def leaky_relu(a: Array, negative_slope: float = 0.01) -> Any:
     return np.maximum(a, 0) + negative_slope * np.minimum(a, 0)
 
@@ -135,12 +133,42 @@ def _ones(n: int, dtype: np.dtype[Any]) -> Array:
 
 
 def sum(a: Array, axis: Axis = None, keepdims: bool = False, out: Any = None) -> Any:
-    if a.ndim == 2 and (axis == 0 or axis == (0,)) and not keepdims and a.dtype.char in "fd":
-        # The gradient of a bias. A product with ones takes a third of the time of a reduction.
-        return np.dot(_ones(len(a), a.dtype), a, out=out)
+    if a.dtype.char not in "fd":
+        return _sum(a, axis=axis, keepdims=keepdims, out=out)
+    if a.ndim > 1 and (axis == 0 or axis == (0,)):
+        if len(a) > ROWS:
+            return _sum_of_rows(a, keepdims, out)
+        if a.ndim == 2 and not keepdims:
+            # The gradient of a bias. A product with ones takes a third of the time of a reduction.
+            return np.dot(_ones(len(a), a.dtype), a, out=out)
     return np.add.reduce(a, axis=axis, keepdims=keepdims, out=out)
 
 
+@in_float32
+def _sum(a: Array, axis: Axis, keepdims: bool, out: Any = None) -> Any:
+    return np.add.reduce(a, axis=axis, keepdims=keepdims, out=out)
+
+
+# The rows of a block are added one after the other, so that the error grows with their number.
+ROWS = 1024
+
+
+def _sum_of_rows(a: Array, keepdims: bool, out: Array | None) -> Any:
+    """The sum over axis 0, of many rows: block by block, then of the blocks' sums."""
+    count, rest = divmod(len(a), ROWS)
+    rows = a.reshape(len(a), math.prod(a.shape[1:]))
+    blocks = rows[: count * ROWS].reshape(count, ROWS, rows.shape[1])
+    sums = np.matmul(_ones(ROWS, a.dtype), blocks)
+    if rest:
+        sums = np.concatenate([sums, np.dot(_ones(rest, a.dtype), rows[-rest:])[np.newaxis]])
+    y = sum(sums, axis=0).reshape((1,) * keepdims + a.shape[1:])
+    if out is None:
+        return y
+    np.copyto(out, y)
+    return out
+
+
+@in_floating_point
 def mean(a: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     total = sum(a, axis, keepdims)
     return total / _count(a, total)
@@ -151,23 +179,28 @@ def _count(a: Array, total: Any) -> int:
     return a.size // total.size if total.size else 1
 
 
+@in_float32
 def prod(a: Array, axis: Axis = None, keepdims: bool = False, out: Any = None) -> Any:
     return np.multiply.reduce(a, axis=axis, keepdims=keepdims, out=out)
 
 
+@in_floating_point
 def var(a: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
     total = sum(np.square(a - mean(a, axis, keepdims=True)), axis, keepdims)
     return total / builtins.max(_count(a, total) - ddof, 0)
 
 
+@in_floating_point
 def std(a: Array, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
     return np.sqrt(var(a, axis, keepdims, ddof))
 
 
+@in_floating_point
 def norm(a: Array, axis: Axis = None, keepdims: bool = False) -> Any:
     return np.sqrt(sum(np.square(a), axis, keepdims))
 
 
+@in_float64
 def cumsum(a: Array, axis: int) -> Array:
     return np.cumsum(a, axis).reshape(a.shape)  # np.cumsum gives a 0-d array an axis
 
@@ -193,6 +226,7 @@ def _check_floating(a: Array) -> None:
         raise TypeError(f"expected floating point numbers, got dtype {a.dtype}; use astype(float)")
 
 
+@in_float32
 def logsumexp(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     _check_floating(a)
     largest = np.max(a, axis=axis, keepdims=True, initial=-np.inf)
@@ -202,12 +236,14 @@ def logsumexp(a: Array, axis: Axis = None, keepdims: bool = False) -> Array:
     return y if keepdims else np.squeeze(y, axis=axis)
 
 
+@in_float32
 def softmax(a: Array, axis: int = -1) -> Array:
     y: Array = np.exp(_below_maximum(a, axis))
     y /= np.add.reduce(y, axis=axis, keepdims=True)
     return y
 
 
+@in_float32
 def log_softmax(a: Array, axis: int = -1) -> Array:
     # Not a - logsumexp(a): beside a large maximum that would lose the digits of the logarithm.
     y = _below_maximum(a, axis)
@@ -224,6 +260,7 @@ def _below_maximum(a: Array, axis: int) -> Array:
 # --- Losses --------------------------------------------------------------------------------------
 
 
+@in_floating_point
 def log_cosh(a: Array) -> Any:
     # Near 0, cosh(a) - 1 = 2 * sinh(a / 2) ** 2 keeps the digits; far away, cosh overflows.
     size = np.abs(a)
@@ -232,6 +269,7 @@ def log_cosh(a: Array) -> Any:
     return np.where(size < 1, near, far)
 
 
+@in_floating_point
 def binary_cross_entropy(p: Array, t: Array) -> Any:
     with np.errstate(divide="ignore"):  # the logarithm of 0
         log_p, log_not_p = np.log(p), np.log1p(np.negative(p))
@@ -257,6 +295,7 @@ def linear(x: Array, weight: Array, bias: Array, out: Array | None = None) -> An
     return np.add(y, bias, out=y if y.dtype == bias.dtype and y.ndim else None)
 
 
+@in_float32
 def einsum(*arrays: Array, subscripts: str, out: Array | None = None) -> Any:
     # Two or more are multiplied pair by pair, as matrix products where they are ones.
     return np.einsum(subscripts, *arrays, out=out, optimize=len(arrays) > 1)
@@ -339,6 +378,7 @@ def is_basic(index: Any) -> bool:
     return all(p is None or p is ... or type(p) is int or isinstance(p, plain) for p in parts)
 
 
+@in_float32
 def scatter_add(a: Array, index: Any, shape: tuple[int, ...]) -> Array:
     y = np.zeros(shape, a.dtype)
     if is_basic(index):
@@ -355,6 +395,7 @@ def take_along_axis(a: Array, indices: Array, axis: int = -1) -> Array:
     return y
 
 
+@in_float32
 def scatter_add_along_axis(
     a: Array, indices: Array, axis: int = -1, *, shape: tuple[int, ...]
 ) -> Array:
@@ -401,13 +442,15 @@ def embedding(weight: Array, indices: Any) -> Any:
     return np.take(weight, indices, axis=0)  # a copy, also for a single row
 
 
+@in_float32
 def add_rows(a: Array, indices: Any, count: int) -> Array:
     _check_rows(indices, count)
     rest = a.shape[np.ndim(indices) :]
     y = np.zeros((count, *rest), a.dtype)
     if rest:  # np.add.at is several times faster on elements than on rows
         width = math.prod(rest)
-        indices = np.multiply(indices, width)[..., np.newaxis] + np.arange(width)
+        first = np.multiply(indices, width, dtype=np.intp)
+        indices = first[..., np.newaxis] + np.arange(width)
     np.add.at(y.reshape(y.size), np.ravel(indices), np.ravel(a))
     return y
 
@@ -432,6 +475,7 @@ def dropout_mask(a: Array, rate: float, generator: np.random.Generator) -> Array
     return mask
 
 
+@in_floating_point
 def standardize(a: Array, axis: Axis = -1, eps: float = 1e-5) -> Array:
     centred = a - mean(a, axis, keepdims=True)
     y: Array = centred / np.sqrt(mean(np.square(centred), axis, keepdims=True) + eps)

@@ -16,6 +16,8 @@ import numpy as np
 
 from dlcourse.ops import table
 from dlcourse.ops.convolution import EachAxis, Padding, each_axis
+from dlcourse.ops.primitive import as_value
+from dlcourse.ops.rules import widened
 
 __all__ = [
     "avg_pool1d", "avg_pool2d", "batch_norm", "conv1d", "conv2d", "conv_transpose1d",
@@ -52,6 +54,7 @@ def conv1d(
 
     Source: torch.nn.functional.conv1d.
     """
+    x = as_value(x)
     _check_axes("conv1d", x, 1)
     y = table.conv(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
     return _plus_bias("conv1d", y, bias)
@@ -70,6 +73,7 @@ def conv2d(
 
     Source: torch.nn.functional.conv2d.
     """
+    x = as_value(x)
     _check_axes("conv2d", x, 2)
     y = table.conv(x, weight, stride=stride, padding=padding, dilation=dilation, groups=groups)
     return _plus_bias("conv2d", y, bias)
@@ -139,6 +143,7 @@ def _conv_transpose(
     groups: int,
     dilation: EachAxis,
 ) -> Any:
+    x, weight = as_value(x), as_value(weight)
     _check_axes(name, x, axes)
     _check_axes(name, weight, axes, "weight")
     sizes = zip(
@@ -179,6 +184,7 @@ def _plus_bias(name: str, y: Any, bias: Any) -> Any:
 
 def _for_each_channel(name: str, argument: str, values: Any, x: Any) -> Any:
     """``values`` (C,) in a shape that broadcasts along the channels of x (N, C, ...)."""
+    values = as_value(values)
     if values.shape != x.shape[1:2]:
         raise ValueError(
             f"{name}: expected {argument} {x.shape[1:2]}, a value for each channel, "
@@ -271,11 +277,13 @@ def _avg_pool(
     padding: Padding,
     count_include_pad: bool,
 ) -> Any:
-    total = table.sum_pool(a, kernel_size=size, stride=stride, padding=padding)
-    if count_include_pad:
-        return total / math.prod(size)
-    ones = np.ones(a.shape[-len(size) :], a.dtype)
-    return total / table.sum_pool(ones, kernel_size=size, stride=stride, padding=padding)
+    a = as_value(a)
+    count: Any = math.prod(size)
+    if not count_include_pad:
+        ones = np.ones(a.shape[-len(size) :], np.float32 if a.dtype.char == "e" else a.dtype)
+        count = table.sum_pool(ones, kernel_size=size, stride=stride, padding=padding)
+    mean = table.sum_pool(widened(a), kernel_size=size, stride=stride, padding=padding) / count
+    return table.astype(mean, dtype=a.dtype) if a.dtype.char == "e" else mean
 
 
 def dropout(a: Any, rate: float, generator: np.random.Generator) -> Any:
@@ -293,6 +301,7 @@ def dropout(a: Any, rate: float, generator: np.random.Generator) -> Any:
 
     Source: Srivastava et al., Dropout (2014); torch.nn.functional.dropout.
     """
+    a = as_value(a)
     return a * table.dropout_mask(a, rate=rate, generator=generator)
 
 
@@ -312,6 +321,7 @@ def layer_norm(a: Any, weight: Any, bias: Any, eps: float = 1e-5) -> Any:
 
     Source: Ba, Kiros & Hinton, Layer normalization (2016); torch.nn.functional.layer_norm.
     """
+    a, weight, bias = as_value(a), as_value(weight), as_value(bias)
     count = len(weight.shape)
     if not count or weight.shape != bias.shape or a.shape[-count:] != weight.shape:
         raise ValueError(
@@ -346,6 +356,7 @@ def batch_norm(
 
     Source: Ioffe & Szegedy, Batch normalization (2015); torch.nn.functional.batch_norm.
     """
+    a = as_value(a)
     if len(a.shape) < 2 or (mean is None) != (variance is None):
         raise ValueError(
             "batch_norm: expected a (batch, channels, ...) and mean and variance both or none, "

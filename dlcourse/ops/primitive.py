@@ -9,7 +9,10 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.exceptions import AxisError
 from numpy.typing import NDArray
+
+from dlcourse.ops.axes import axis_problem
 
 Array: TypeAlias = NDArray[Any]
 Axis: TypeAlias = int | tuple[int, ...] | None
@@ -21,9 +24,9 @@ Rule: TypeAlias = Callable[..., Any]
 class Primitive:
     """One row of the table: an operation with its value and its derivative rules.
 
-    Calling it computes on raw arrays, unless an argument's type has a method
-    ``apply_primitive(primitive, arguments, parameters)``: then that one decides. Parameters such
-    as ``axis`` come after the array arguments, by position or by name.
+    Calling it computes on raw arrays (lists and numbers become such), unless an argument's type has
+    a method ``apply_primitive(primitive, arguments, parameters)``: then that one decides.
+    Parameters such as ``axis`` come after the array arguments, by position or by name.
 
     Args:
         name: The name in the table.
@@ -102,10 +105,27 @@ class Primitive:
         fits = len(arguments) == len(self.arguments)
         if not fits or (parameters and not parameters.keys() <= self._known):
             arguments, parameters = self._bind(arguments, parameters)
+        has_array = has_number = has_other = False
         for argument in arguments:
-            if type(argument) is not np.ndarray and hasattr(argument, "apply_primitive"):
+            kind = type(argument)
+            if kind is np.ndarray:
+                has_array = True
+            elif kind is int or kind is float:
+                has_number = True
+            elif hasattr(argument, "apply_primitive"):
                 return argument.apply_primitive(self, arguments, parameters)
-        return self.kernel(*arguments, **parameters)
+            elif hasattr(argument, "dtype"):
+                has_array = True
+            else:
+                has_other = True
+        if has_other or not has_array or (has_number and not self.elementwise):
+            arguments = self._arrays(arguments, has_array)
+        try:
+            return self.kernel(*arguments, **parameters)
+        except (IndexError, ValueError) as error:
+            if problem := axis_problem(arguments, parameters):
+                raise AxisError(f"{self.name}: {problem}") from error
+            raise
 
     def rules_for(self, count: int) -> Sequence[Rule | None]:
         """The rule of each of ``count`` array arguments."""
@@ -132,6 +152,24 @@ class Primitive:
             y = self.kernel(*[_example(x, (1,)) for x in arguments], **parameters)
         return np.broadcast_shapes(*[np.shape(x) for x in arguments]), np.asarray(y).dtype
 
+    def _arrays(self, arguments: tuple[Any, ...], has_array: bool) -> tuple[Any, ...]:
+        """The arguments as arrays. Beside an array, a number of an elementwise operation stays.
+
+        So it takes the array's dtype, as in NumPy.
+        """
+        stays = (bool, int, float) if self.elementwise and has_array else ()
+        arrays = [
+            x if hasattr(x, "dtype") or isinstance(x, stays) or _is_bundle(x) else np.asarray(x)
+            for x in arguments
+        ]
+        for x in arrays:
+            if hasattr(x, "dtype") and x.dtype.kind not in "biuf":
+                raise TypeError(
+                    f"{self.name}: expected booleans, integers or floating point numbers, "
+                    f"got dtype {x.dtype}"
+                )
+        return tuple(arrays)
+
     def _bind(
         self, arguments: tuple[Any, ...], parameters: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -157,6 +195,16 @@ def _example(x: Any, shape: tuple[int, ...] | None) -> Any:
         return x
     value = np.zeros((), x.dtype) if x.dtype.kind in "iu" else np.ones((), x.dtype)
     return np.broadcast_to(value, x.shape if shape is None else shape)
+
+
+def _is_bundle(x: Any) -> bool:
+    """Whether ``x`` is the sequence of arrays that an operation with several results gave."""
+    return isinstance(x, list | tuple) and any(hasattr(part, "dtype") for part in x)
+
+
+def as_value(x: Any) -> Any:
+    """``x`` itself if it is an array, a Tensor or a Symbol; a list or number as an array."""
+    return x if hasattr(x, "shape") else np.asarray(x)
 
 
 PRIMITIVES: dict[str, Primitive] = {}

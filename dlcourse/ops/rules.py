@@ -15,7 +15,8 @@ import numpy as np
 
 from dlcourse.ops import kernels
 from dlcourse.ops import table as t
-from dlcourse.ops.primitive import Axis
+from dlcourse.ops.axes import position
+from dlcourse.ops.primitive import Axis, as_value
 
 # --- Shapes -----------------------------------------------------------------------------------
 
@@ -51,26 +52,26 @@ def restore_axes(g: Any, a: Any, axis: Axis) -> Any:
 
 def expand_dims(a: Any, axis: int) -> Any:
     """``a`` with a new axis of length 1 at position ``axis`` of the result."""
-    ndim = len(a.shape) + 1
-    if not -ndim <= axis < ndim:
-        raise IndexError(f"expand_dims: expected -{ndim} <= axis < {ndim}, got axis={axis}")
-    position = axis % ndim
-    return t.reshape(a, shape=(*a.shape[:position], 1, *a.shape[position:]))
+    a = as_value(a)
+    i = position("expand_dims", axis, len(a.shape) + 1)
+    return t.reshape(a, shape=(*a.shape[:i], 1, *a.shape[i:]))
 
 
 def squeeze(a: Any, axis: int) -> Any:
     """``a`` without its axis ``axis``, which must have length 1."""
-    ndim = len(a.shape)
-    if not -ndim <= axis < ndim or a.shape[axis] != 1:
+    a = as_value(a)
+    i = position("squeeze", axis, len(a.shape))
+    if a.shape[i] != 1:
         raise ValueError(f"squeeze: expected an axis of length 1, got axis={axis} of {a.shape}")
-    position = axis % ndim
-    return t.reshape(a, shape=(*a.shape[:position], *a.shape[position + 1 :]))
+    return t.reshape(a, shape=(*a.shape[:i], *a.shape[i + 1 :]))
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     """``a`` with ``axis1`` and ``axis2`` exchanged."""
+    a = as_value(a)
     order = list(range(len(a.shape)))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    i, j = (position("swapaxes", axis, len(order)) for axis in (axis1, axis2))
+    order[i], order[j] = j, i
     return t.transpose(a, axes=tuple(order))
 
 
@@ -78,6 +79,15 @@ def slice_along(a: Any, axis: int, start: int | None, stop: int | None) -> Any:
     """The elements from ``start`` to ``stop`` along one axis."""
     place = (slice(None),) * (axis % len(a.shape))
     return t.getitem(a, index=(*place, slice(start, stop)))
+
+
+def widened(a: Any) -> Any:
+    """``a``, in float32 if it is of float16, whose largest number is 65,504.
+
+    For a rule that needs larger or smaller numbers on the way; whoever drives the rules gives the
+    gradient the dtype of the argument.
+    """
+    return t.astype(a, dtype=np.float32) if a.dtype.char == "e" else a
 
 
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
@@ -129,7 +139,8 @@ def power_a(g: Any, y: Any, a: Any, b: Any) -> Any:
     # a ** 0 is 1 everywhere, so its derivative is 0, also at a = 0, where a ** (0 - 1) is infinite.
     if isinstance(b, int | float):
         return g * 0 if b == 0 else g * b * a ** (b - 1)
-    return g * b * a ** t.where(t.equal(a, 0) * t.equal(b, 0), 1, b - 1)
+    # Not b - 1: without a sign, 0 - 1 is 255.
+    return g * b * a ** t.where(t.equal(a, 0) * t.equal(b, 0), 1, b - 1.0)
 
 
 def power_b(g: Any, y: Any, a: Any, b: Any) -> Any:
@@ -144,13 +155,9 @@ def share_among_extremes(g: Any, y: Any, a: Any, axis: Axis = None, keepdims: bo
     return extreme * restore_axes(g, a, axis) / t.sum(extreme, axis=axis, keepdims=True)
 
 
-def or_one(y: Any) -> Any:
-    """``y`` with 1 in place of 0: a divisor for what shall be 0 where ``y`` is."""
-    return t.where(t.equal(y, 0), 1, y)
-
-
 def prod_a(g: Any, y: Any, a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     # Not y / a, which is lost where a is 0.
+    a = widened(a)
     reduced = reduced_axes(a.shape, axis)
     order = (*(i for i in range(len(a.shape)) if i not in reduced), *reduced)
     front = t.transpose(a, axes=order)
@@ -181,8 +188,26 @@ def product_of_others(a: Any) -> Any:
 
 
 def var_a(g: Any, y: Any, a: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    g, a = widened(g), widened(a)
     divisor = max(reduced_count(a.shape, axis) - ddof, 0)
     return restore_axes(2 * g, a, axis) * (a - t.mean(a, axis=axis, keepdims=True)) / divisor
+
+
+def std_a(g: Any, y: Any, a: Any, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Any:
+    g, y, a = widened(g), widened(y), widened(a)
+    divisor = max(reduced_count(a.shape, axis) - ddof, 0)
+    centred = a - t.mean(a, axis=axis, keepdims=True)
+    return restore_axes(g, a, axis) * t.divide_or_zero(centred, restore_axes(y, a, axis)) / divisor
+
+
+def softmax_a(g: Any, y: Any, a: Any, axis: int = -1) -> Any:
+    g, y = widened(g), widened(y)
+    return y * (g - t.sum(g * y, axis=axis, keepdims=True))
+
+
+def log_softmax_a(g: Any, y: Any, a: Any, axis: int = -1) -> Any:
+    g, y = widened(g), widened(y)
+    return g - t.exp(y) * t.sum(g, axis=axis, keepdims=True)
 
 
 def silu_a(g: Any, y: Any, a: Any) -> Any:
@@ -269,7 +294,7 @@ def expand_where(c: Any, a: Any, b: Any) -> Any:
 
 def expand_sum(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
     """A sum down the columns of a matrix as a product with ones, see kernels.sum."""
-    if axis not in (0, (0,)) or keepdims or len(a.shape) != 2 or a.dtype.char not in "fd":
+    if axis not in (0, (0,)) or keepdims or len(a.shape) != 2 or a.shape[0] > kernels.ROWS:
         return None
     return t.matmul(np.ones(a.shape[0], a.dtype), a)
 
@@ -278,13 +303,16 @@ def inverse_permutation(axes: Sequence[int] | None) -> tuple[int, ...] | None:
     if axes is None:
         return None
     order = [0] * len(axes)
-    for position, axis in enumerate(axes):
-        order[axis] = position
+    for i, axis in enumerate(axes):
+        order[axis] = i
     return tuple(order)
 
 
 def standardize_a(g: Any, y: Any, a: Any, axis: Axis = -1, eps: float = 1e-5) -> Any:
     over = {"axis": axis, "keepdims": True}
+    if a.dtype.char == "e":  # the digits of float16 are too few for the difference below
+        g, a = widened(g), widened(a)
+        y = t.standardize(a, axis=axis, eps=eps)
     deviation = t.sqrt(t.mean(t.square(a - t.mean(a, **over)), **over) + eps)
     return (g - t.mean(g, **over) - y * t.mean(g * y, **over)) / deviation
 

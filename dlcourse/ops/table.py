@@ -23,7 +23,7 @@ import operator
 
 import numpy as np
 
-from dlcourse.ops import convolution, kernels, rules
+from dlcourse.ops import convolution, error_function, kernels, rules
 from dlcourse.ops.primitive import Primitive, elementwise, primitive
 from dlcourse.ops.rules import reduced_count, restore_axes
 
@@ -39,6 +39,10 @@ multiply = elementwise("multiply", np.multiply, "a * b",
     a=lambda g, y, a, b: g * b,
     b=lambda g, y, a, b: g * a)
 divide = elementwise("divide", np.true_divide, "a / b",
+    a=lambda g, y, a, b: g / b,
+    b=lambda g, y, a, b: -g * y / b)
+divide_or_zero: Primitive = elementwise("divide_or_zero", kernels.divide_or_zero,
+    "a / b, but 0 where b is 0; there its derivative does not exist and is infinite or nan",
     a=lambda g, y, a, b: g / b,
     b=lambda g, y, a, b: -g * y / b)
 negative = elementwise("negative", np.negative, "-a",
@@ -77,9 +81,10 @@ arctan = elementwise("arctan", np.arctan,
     a=lambda g, y, a: g / (1 + a * a))
 arctan2 = elementwise("arctan2", np.arctan2,
     "the angle in radians of the point with height a, width b",
-    a=lambda g, y, a, b: g * b / (a * a + b * b),
-    b=lambda g, y, a, b: -g * a / (a * a + b * b))
-hypot = elementwise("hypot", np.hypot, "sqrt(a ** 2 + b ** 2), without overflow",
+    a=lambda g, y, a, b: g * (b / hypot(a, b)) / hypot(a, b),
+    b=lambda g, y, a, b: -g * (a / hypot(a, b)) / hypot(a, b))
+hypot: Primitive = elementwise("hypot", np.hypot,
+    "sqrt(a ** 2 + b ** 2), without overflow; its derivative at (0, 0) is nan",
     a=lambda g, y, a, b: g * (a / y),
     b=lambda g, y, a, b: g * (b / y))
 sinh = elementwise("sinh", np.sinh, "the hyperbolic sine",
@@ -88,10 +93,10 @@ cosh: Primitive = elementwise("cosh", np.cosh, "the hyperbolic cosine",
     a=lambda g, y, a: g * sinh(a))
 tanh = elementwise("tanh", np.tanh, "the hyperbolic tangent",
     a=lambda g, y, a: g * (1 - y * y))
-erf = elementwise("erf", kernels.erf,
+erf = elementwise("erf", error_function.erf,
     "the error function, 2 / sqrt(pi) times the integral of exp(-t ** 2) from 0 to a",
     a=lambda g, y, a: g * (2 / math.sqrt(math.pi)) * exp(-a * a))
-erfc: Primitive = elementwise("erfc", kernels.erfc, "1 - erf(a), exact also for large a",
+erfc: Primitive = elementwise("erfc", error_function.erfc, "1 - erf(a), exact also for large a",
     a=lambda g, y, a: g * (-2 / math.sqrt(math.pi)) * exp(-a * a))
 
 # Activations
@@ -173,20 +178,22 @@ mean: Primitive = primitive("mean", kernels.mean, "the mean over axis",
     expand=lambda a, axis=None, keepdims=False:
         sum(a, axis=axis, keepdims=keepdims) / reduced_count(a.shape, axis),
     a=lambda g, y, a, axis=None, keepdims=False:
-        broadcast_to(restore_axes(g, a, axis) / (reduced_count(a.shape, axis) or 1), shape=a.shape))
+        broadcast_to(restore_axes(rules.widened(g) / (reduced_count(a.shape, axis) or 1), a, axis),
+            shape=a.shape))
 prod = primitive("prod", kernels.prod, "the product over axis",
     a=rules.prod_a)
 var = primitive("var", kernels.var,
     "the mean of (a - mean(a)) ** 2 over n elements of axis, with the divisor n - ddof",
     a=rules.var_a)
-std = primitive("std", kernels.std, "sqrt(var(a)); its derivative at 0 is taken as 0",
-    a=lambda g, y, a, axis=None, keepdims=False, ddof=0:
-        rules.var_a(g / (2 * rules.or_one(y)), y, a, axis, keepdims, ddof))
+std = primitive("std", kernels.std,
+    "sqrt(var(a)); its derivative at 0 is taken as 0, its second derivative as nan",
+    a=rules.std_a)
 norm = primitive("norm", kernels.norm,
-    "the Euclidean norm, sqrt(sum(a ** 2)) over axis; its derivative at 0 is taken as 0",
+    "the Euclidean norm, sqrt(sum(a ** 2)) over axis; at 0, its derivative is taken as 0, its "
+    "second derivative as nan",
     expand=lambda a, axis=None, keepdims=False: sqrt(sum(square(a), axis=axis, keepdims=keepdims)),
     a=lambda g, y, a, axis=None, keepdims=False:
-        restore_axes(g, a, axis) * (a / restore_axes(rules.or_one(y), a, axis)))
+        restore_axes(g, a, axis) * divide_or_zero(a, restore_axes(y, a, axis)))
 max = primitive("max", kernels.max, "the largest element over axis; ties share the gradient",
     a=rules.share_among_extremes)
 min = primitive("min", kernels.min, "the smallest element over axis; ties share the gradient",
@@ -203,11 +210,11 @@ logsumexp = primitive("logsumexp", kernels.logsumexp,
 # Along an axis
 softmax = primitive("softmax", kernels.softmax, "exp(a) / sum(exp(a)) along axis, without overflow",
     expand=rules.expand_softmax,
-    a=lambda g, y, a, axis=-1: y * (g - sum(g * y, axis=axis, keepdims=True)))
+    a=rules.softmax_a)
 log_softmax = primitive("log_softmax", kernels.log_softmax,
     "log(softmax(a)) along axis, without overflow",
     expand=rules.expand_log_softmax,
-    a=lambda g, y, a, axis=-1: g - exp(y) * sum(g, axis=axis, keepdims=True))
+    a=rules.log_softmax_a)
 cumsum: Primitive = primitive("cumsum", kernels.cumsum,
     "the sums of the first 1, 2, ... elements along axis",
     a=lambda g, y, a, axis: flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis))

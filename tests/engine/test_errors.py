@@ -72,8 +72,8 @@ FAILURES = {
     "getitem, no index": (lambda: a["x"], IndexError, ["getitem:", "index='x'"]),
     "sum, no such axis": (
         lambda: a.sum(axis=2),
-        ValueError,
-        ["sum:", "axis 2", "shape (2, 3)", "axis=2"],
+        np.exceptions.AxisError,
+        ["sum:", "expected -2 <= axis < 2, got axis=2", "shape (2, 3)"],
     ),
     "max, no elements": (lambda: Tensor(np.zeros(0)).max(), ValueError, ["max:", "shape (0,)"]),
     "power, integers": (

@@ -97,6 +97,21 @@ def activation_cases() -> list[Case]:
     return cases
 
 
+def quotient_or_zero_cases() -> list[Case]:
+    """Not at b = 0, where PyTorch's formula has the derivative 0, see test_kinks."""
+
+    def theirs(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return torch.where(b == 0, 0, a / torch.where(b == 0, 1, b))
+
+    op = "divide_or_zero"
+    return [
+        *(
+            Case(op, f"{a}{b}", ops.divide_or_zero, theirs, (normal(a, 1), away_from_zero(b, 2)))
+            for a, b in PAIRS
+        ),
+    ]
+
+
 def both_where(call: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[..., Any]]:
     return partial(call, ops.where), partial(call, torch.where)
 
@@ -237,4 +252,5 @@ CASES = [
     *binary_cases(),
     *corner_cases(),
     *scalar_exponent_cases(),
+    *quotient_or_zero_cases(),
 ]
