@@ -143,6 +143,22 @@ class Tensor(Node):
         """A tensor with the same memory and no history."""
         return Tensor.wrap(self.data)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copy.deepcopy and pickle keep: the value and the gradient, not hooks.
+
+        Raises:
+            RuntimeError: A recorded operation made it; its graph would have to be copied too.
+        """
+        if self.op is not None:
+            raise misuse(
+                f"only leaves can be copied or pickled; this tensor is the result of {self.op.name}"
+                ". Use clone() to copy it within the graph, or detach() to leave the graph behind."
+            )
+        return {"data": self.data, "grad": self.grad, "_requires_grad": self._requires_grad}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, created=tick())
+
     # --- Differentiation -----------------------------------------------------------------------
 
     def backward(
@@ -150,6 +166,7 @@ class Tensor(Node):
         gradient: Any = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
+        inputs: Tensor | Sequence[Tensor] | None = None,
     ) -> None:
         """Add d(self)/d(leaf) to ``leaf.grad`` for each leaf that requires a gradient.
 
@@ -158,22 +175,31 @@ class Tensor(Node):
                 one element, and is 1 then.
             retain_graph: Keep the graph for another ``backward``; by default as create_graph.
             create_graph: Record the sweep itself, so that gradients can be differentiated again.
+            inputs: The tensors to whose ``grad`` is added, leaves or results; by default all
+                leaves.
 
         Raises:
+            TypeError: Something in ``inputs`` is no Tensor.
             RuntimeError: Nothing to differentiate; self is no scalar and gradient is missing or
                 has another shape; the graph was freed by an earlier ``backward``; a value that a
-                rule needs was changed in place.
+                rule needs was changed in place; an input requires no gradient.
         """
         seed: Any = _seed(self, gradient)
+        wanted = None if inputs is None else {id(x) for x in _checked_inputs("backward", inputs)}
+        if wanted is not None and not wanted:
+            raise misuse("backward(inputs=...): expected at least one input, got none")
         retain = create_graph if retain_graph is None else retain_graph
         if not create_graph:
             # A NumPy number, where it is one, is quicker to calculate with than an array of it.
             seed = seed.data.copy() if self.op is None else seed.data[()]
         with Recording(create_graph):
-            for tensor, g in reverse_sweep(self, seed, raw=not create_graph, retain=retain):
+            for tensor, g in reverse_sweep(
+                self, seed, raw=not create_graph, retain=retain, towards=wanted
+            ):
                 if tensor.op is None:
-                    tensor._accumulate(g)
-                elif tensor._retains_grad:
+                    if wanted is None or id(tensor) in wanted:
+                        tensor._accumulate(g)
+                elif tensor._retains_grad or (wanted is not None and id(tensor) in wanted):
                     tensor._accumulate(g if create_graph else g.copy())
 
     def _accumulate(self, g: Any) -> None:
@@ -315,7 +341,7 @@ class Tensor(Node):
 
 def gradients(
     output: Tensor,
-    inputs: Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
     gradient: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -325,15 +351,21 @@ def gradients(
 
     Args:
         output: A tensor that requires a gradient.
-        inputs: Tensors that require one, leaves or results; of each, its own shape comes back.
+        inputs: One Tensor or several that require one, leaves or results; of each, its own shape
+            comes back.
         gradient, retain_graph, create_graph: As for ``Tensor.backward``.
         follow: Whether to go on behind a tensor, to what it was computed from; by default always.
 
     Returns:
         For each input a Tensor, or None if the output does not depend on it.
 
+    Raises:
+        TypeError: An input is no Tensor.
+        RuntimeError: As for ``Tensor.backward``.
+
     Source: torch.autograd.grad.
     """
+    inputs = _checked_inputs("gradients", inputs)
     wanted = {id(x) for x in inputs}
     seed = _seed(output, gradient)
     retain = create_graph if retain_graph is None else retain_graph
@@ -347,6 +379,19 @@ def gradients(
                 # A copy: it may be the gradient of several tensors, the seed, or a view.
                 found[id(tensor)] = g.astype(g.dtype) if create_graph else Tensor(g)
     return [found.get(id(x)) for x in inputs]
+
+
+def _checked_inputs(name: str, inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    chosen = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for x in chosen:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: expected inputs to be Tensors, got {type(x).__name__}")
+        if not x._requires_grad:
+            raise misuse(
+                f"{name}: expected inputs that require a gradient, got one of shape {x.shape} that "
+                "does not"
+            )
+    return chosen
 
 
 def raw_value(x: Any) -> Any:

@@ -100,6 +100,24 @@ def a_gradient_of_a_gradient(lib):
 
 
 @script
+def backward_to_some_inputs_only(lib):
+    x, w, u = lib.variable([1.0, 2.0]), lib.variable(3.0), lib.variable(4.0)
+    h = x * w
+    y = (h * h).sum() * u
+    y.backward(inputs=[h, x], retain_graph=True)
+    first = [h.grad, x.grad, w.grad, u.grad]
+    y.backward(inputs=w)
+    return [*first, x.grad, w.grad, u.grad]
+
+
+@script
+def backward_to_a_tensor_that_has_no_part_in_it(lib):
+    x, unused = lib.variable(2.0), lib.variable(3.0)
+    (x * x).backward(inputs=(unused,))
+    return [x.grad, unused.grad]
+
+
+@script
 def retain_graph(lib):
     x = lib.variable(3.0)
     y = x.exp()
