@@ -7,11 +7,12 @@ line) are separate and are not imported from here.
 
 from dlcourse import autodiff
 from dlcourse.autodiff import *  # noqa: F403
-from dlcourse.ops import PRIMITIVES, functions, networks
+from dlcourse.ops import PRIMITIVES, functions, networks, torch_names
 from dlcourse.ops.functions import *  # noqa: F403
 from dlcourse.ops.networks import *  # noqa: F403
 from dlcourse.ops.table import *  # noqa: F403
+from dlcourse.ops.torch_names import *  # noqa: F403
 
 # An operation that is entered in the table is exported without another edit.
-__all__ = [*autodiff.__all__, *functions.__all__, *networks.__all__]
+__all__ = [*autodiff.__all__, *functions.__all__, *networks.__all__, *torch_names.__all__]
 __all__ += [name for name in PRIMITIVES if name not in __all__]

@@ -206,7 +206,7 @@ def _all_examples(y: Any, level: int, size: int, axis: Any) -> Any:
 
 # --- Rules: the value of an operation for all examples --------------------------------------------
 
-_REDUCTIONS = {"sum", "mean", "prod", "var", "std", "max", "min", "logsumexp"}
+_REDUCTIONS = {"sum", "mean", "prod", "var", "std", "max", "min", "any", "all", "logsumexp"}
 _ALONG_AN_AXIS = {"softmax", "log_softmax", "cumsum", "sort", "argsort"}
 
 

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.autodiff.changes import note_change
 from dlcourse.autodiff.hooks import Hook, HookHandle, run_hooks
-from dlcourse.autodiff.node import Node, tick
+from dlcourse.autodiff.in_place import InPlace, raw_index
+from dlcourse.autodiff.node import tick
 from dlcourse.autodiff.recording import Recording, mode
 from dlcourse.autodiff.sweep import reverse_sweep
-from dlcourse.errors import explain_change, explain_failure, misuse, users_line
+from dlcourse.errors import explain_failure, misuse
 from dlcourse.ops import Array, Primitive
 
 
-class Tensor(Node):
+class Tensor(InPlace):
     """An array that can remember how it was computed, so that it can be differentiated.
 
     Args:
@@ -37,7 +37,6 @@ class Tensor(Node):
         TypeError: ``data`` is not numeric, or ``requires_grad`` is set on a tensor of integers.
     """
 
-    data: Array
     grad: Tensor | None = None
     hooks: dict[int, Hook] | None = None
     raw_inputs: list[Any] | None = None  # the inputs' arrays, as the operation got them
@@ -83,6 +82,11 @@ class Tensor(Node):
             )
         self._requires_grad = bool(value)
 
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set ``requires_grad``; returns self."""
+        self.requires_grad = requires_grad
+        return self
+
     @property
     def shape(self) -> tuple[int, ...]:
         return self.data.shape
@@ -100,6 +104,9 @@ class Tensor(Node):
         elif self._requires_grad:
             text += ", requires_grad=True"
         return f"Tensor({text})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.ndim == 0 else super().__format__(spec)
 
     # --- The value without the graph -----------------------------------------------------------
 
@@ -124,6 +131,10 @@ class Tensor(Node):
         if self.data.size != 1:
             raise ValueError(f"item() needs exactly one element, got shape {self.shape}")
         return self.data.item()
+
+    def tolist(self) -> Any:
+        """The elements as Python numbers, in nested lists."""
+        return self.data.tolist()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -243,66 +254,10 @@ class Tensor(Node):
 
     run_hooks = run_hooks
 
-    # --- Changes in place ----------------------------------------------------------------------
-
-    def copy_(self, source: Any) -> Tensor:
-        """Overwrite the elements with ``source``, which broadcasts; returns self."""
-        return self._change("copy_", source, lambda old, new: np.copyto(old, new, "same_kind"))
-
-    def zero_(self) -> Tensor:
-        """Overwrite the elements with 0; returns self."""
-        return self.copy_(0)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        def assign(old: Array, new: Any) -> None:
-            old[_raw_index(index)] = new
-
-        self._change("assignment to a part", value, assign)
-
-    def __iadd__(self, other: Any) -> Tensor:
-        return self._augment("+=", np.add, other, lambda: self + other)
-
-    def __isub__(self, other: Any) -> Tensor:
-        return self._augment("-=", np.subtract, other, lambda: self - other)
-
-    def __imul__(self, other: Any) -> Tensor:
-        return self._augment("*=", np.multiply, other, lambda: self * other)
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self._augment("/=", np.true_divide, other, lambda: self / other)
-
-    def _augment(
-        self, name: str, ufunc: np.ufunc, other: Any, compute: Callable[[], Tensor]
-    ) -> Tensor:
-        """``self op= other``: in place, or as a recorded operation where the graph needs one."""
-        if self._is_recorded_with(other) and not (self.is_leaf and self._requires_grad):
-            return compute()
-        return self._change(name, other, lambda old, new: ufunc(old, new, out=old))
-
-    def _change(self, name: str, other: Any, change: Callable[[Array, Any], Any]) -> Tensor:
-        if self._is_recorded_with(other):
-            raise misuse(
-                f"{name}: a tensor whose gradient is recorded cannot be changed in place, because "
-                "the graph would not know.\n"
-                "  Write an update of a parameter under `with no_grad():`, anything else as a new "
-                "tensor (y = y + 1, where(...))."
-            )
-        value = other.data if isinstance(other, Tensor) else other
-        try:
-            change(self.data, value)
-        except (IndexError, TypeError, ValueError) as error:
-            raise explain_change(name, self.data, value, error) from error
-        note_change(self.data, f"{name} at {users_line()}")
-        return self
-
-    def _is_recorded_with(self, other: Any) -> bool:
-        tracked = self._requires_grad or (isinstance(other, Tensor) and other._requires_grad)
-        return mode.recording and tracked
-
     # --- Operations ----------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Tensor:
-        return self._apply(ops.getitem, self, index=_raw_index(index))
+        return self._apply(ops.getitem, self, index=raw_index(index))
 
     @staticmethod
     def apply_primitive(
@@ -407,13 +362,6 @@ def _as_array(x: Any, op: Primitive) -> Array:
             f"got {type(x).__name__} {x!r}"
         )
     return array
-
-
-def _raw_index(index: Any) -> Any:
-    """An index with arrays of its own in place of Tensors."""
-    if isinstance(index, tuple):
-        return tuple(_raw_index(part) for part in index)
-    return np.array(index.data) if isinstance(index, Tensor) else index
 
 
 def _seed(root: Tensor, gradient: Any) -> Tensor:

@@ -10,13 +10,21 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from dlcourse.ops import table
-from dlcourse.ops.rules import expand_dims, slice_along, squeeze, swapaxes
+from dlcourse.ops.axes import ValuesAndIndices, takes_dim
+from dlcourse.ops.rules import expand_dims as plain_expand_dims
+from dlcourse.ops.rules import slice_along, swapaxes
+from dlcourse.ops.rules import squeeze as plain_squeeze
 
 __all__ = [
     "einsum", "expand_dims", "moveaxis", "one_hot", "split", "squeeze", "stack", "swapaxes", "topk",
 ]  # fmt: skip
 
 
+expand_dims = takes_dim(plain_expand_dims)
+squeeze = takes_dim(plain_squeeze)
+
+
+@takes_dim
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays, all of one shape, joined along a new axis.
 
@@ -32,6 +40,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     return table.concatenate([expand_dims(a, axis) for a in arrays], axis=axis)
 
 
+@takes_dim
 def split(a: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """The parts of ``a`` along an axis.
 
@@ -76,29 +85,37 @@ def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[in
     return table.transpose(a, axes=tuple(order))
 
 
-def topk(a: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
+def topk(a: Any, k: int, axis: int = -1, largest: bool = True, *, dim: int | None = None) -> Any:
     """The ``k`` largest elements along an axis in descending order, or the smallest in ascending.
-
-    ``argsort`` has their positions.
 
     Args:
         a: Any shape with at least one axis.
         k: How many elements.
         axis: Along which axis.
         largest: False for the smallest elements.
+        dim: In place of axis; the result is a pair then, ``(values, indices)``.
 
     Raises:
-        ValueError: The axis has fewer than k elements.
+        ValueError: The axis has fewer than k elements, or a has no such axis.
 
-    Source: torch.topk, whose first result this is.
+    Source: torch.topk, which gives the pair always.
     """
-    n = a.shape[axis]
+    along = axis if dim is None else dim
+    if not -len(a.shape) <= along < len(a.shape):
+        raise ValueError(f"topk: expected an axis of an array of shape {a.shape}, got {along}")
+    n = a.shape[along]
     if not 0 <= k <= n:
-        raise ValueError(f"topk: expected 0 <= k <= {n}, the length of axis {axis}, got k={k}")
-    ascending = table.sort(a, axis=axis)
-    if not largest:
-        return slice_along(ascending, axis, 0, k)
-    return table.flip(slice_along(ascending, axis, n - k, n), axis=axis)
+        raise ValueError(f"topk: expected 0 <= k <= {n}, the length of axis {along}, got k={k}")
+
+    def ends(ordered: Any) -> Any:
+        if not largest:
+            return slice_along(ordered, along, 0, k)
+        return table.flip(slice_along(ordered, along, n - k, n), axis=along)
+
+    if dim is None:
+        return ends(table.sort(a, axis=along))
+    indices = ends(table.argsort(a, axis=along))
+    return ValuesAndIndices(table.take_along_axis(a, indices, axis=along), indices)
 
 
 def one_hot(labels: Any, classes: int, dtype: Any = np.float64) -> Any:

@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from dlcourse.ops.axes import in_our_names
+
 Array: TypeAlias = NDArray[Any]
 Axis: TypeAlias = int | tuple[int, ...] | None
 # A rule's arguments are arrays, Tensors or Symbols, all with NumPy's operators; no narrower type
@@ -39,6 +41,8 @@ class Primitive:
         expand: The same operation written with smaller ones; a static graph is compiled from those.
             It may return None: not for these arguments.
         pure: The same arguments always give the same value (random numbers do not).
+        pair: For one whose elements PyTorch gives with their indices: of an array and the other
+            parameters the values along ``axis`` with their indices, which ``dim=`` asks for.
 
     Attributes:
         arguments: The names of the array arguments; empty if there may be any number.
@@ -57,6 +61,7 @@ class Primitive:
         "kernel",
         "meaning",
         "name",
+        "pair",
         "parameters",
         "pure",
         "rules",
@@ -75,6 +80,7 @@ class Primitive:
         elementwise: bool = False,
         expand: Callable[..., Any] | None = None,
         pure: bool = True,
+        pair: Callable[..., Any] | None = None,
     ) -> None:
         self.name = name
         self.kernel = kernel
@@ -85,6 +91,7 @@ class Primitive:
         self.elementwise = elementwise
         self.expand = expand
         self.pure = pure
+        self.pair = pair
         if isinstance(kernel, np.ufunc):
             named: list[str] = ["out"]
         else:
@@ -101,6 +108,8 @@ class Primitive:
     def __call__(self, *arguments: Any, **parameters: Any) -> Any:
         fits = len(arguments) == len(self.arguments)
         if not fits or (parameters and not parameters.keys() <= self._known):
+            if self.pair is not None and parameters.get("dim") is not None:
+                return self.pair(*arguments, **in_our_names(self.name, self._known, parameters))
             arguments, parameters = self._bind(arguments, parameters)
         for argument in arguments:
             if type(argument) is not np.ndarray and hasattr(argument, "apply_primitive"):
@@ -136,6 +145,7 @@ class Primitive:
         self, arguments: tuple[Any, ...], parameters: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The array arguments, and all parameters by name."""
+        parameters = in_our_names(self.name, self._known, parameters)
         try:
             given = self.signature.bind_partial(*arguments, **parameters).arguments
             if self.each is not None:
@@ -171,14 +181,16 @@ def primitive(
     elementwise: bool = False,
     expand: Callable[..., Any] | None = None,
     pure: bool = True,
+    pair: Callable[..., Any] | None = None,
     **rules: Rule | None,
 ) -> Primitive:
     """Enter an operation into the table and return it; the arguments are Primitive's."""
     if name in PRIMITIVES:
         raise ValueError(f"primitive {name!r} is already in the table; choose another name")
     PRIMITIVES[name] = Primitive(
-        name, kernel, meaning, rules, each=each, elementwise=elementwise, expand=expand, pure=pure
-    )
+        name, kernel, meaning, rules, each=each, elementwise=elementwise, expand=expand, pure=pure,
+        pair=pair,
+    )  # fmt: skip
     return PRIMITIVES[name]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from dlcourse.ops import kernels
 from dlcourse.ops import table as t
+from dlcourse.ops.axes import ValuesAndIndices
 from dlcourse.ops.primitive import Axis
 
 # --- Shapes -----------------------------------------------------------------------------------
@@ -58,13 +59,16 @@ def expand_dims(a: Any, axis: int) -> Any:
     return t.reshape(a, shape=(*a.shape[:position], 1, *a.shape[position:]))
 
 
-def squeeze(a: Any, axis: int) -> Any:
-    """``a`` without its axis ``axis``, which must have length 1."""
-    ndim = len(a.shape)
-    if not -ndim <= axis < ndim or a.shape[axis] != 1:
-        raise ValueError(f"squeeze: expected an axis of length 1, got axis={axis} of {a.shape}")
-    position = axis % ndim
-    return t.reshape(a, shape=(*a.shape[:position], *a.shape[position + 1 :]))
+def squeeze(a: Any, axis: Axis = None) -> Any:
+    """``a`` without its axes ``axis``, which must have length 1; by default without all such."""
+    shape, ndim = a.shape, len(a.shape)
+    if axis is None:
+        return t.reshape(a, shape=tuple(n for n in shape if n != 1))
+    axes = axis if isinstance(axis, tuple) else (axis,)
+    if not all(-ndim <= i < ndim and shape[i] == 1 for i in axes):
+        raise ValueError(f"squeeze: expected an axis of length 1, got axis={axis} of {shape}")
+    removed = {i % ndim for i in axes}
+    return t.reshape(a, shape=tuple(n for i, n in enumerate(shape) if i not in removed))
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
@@ -314,3 +318,29 @@ def expand_log_softmax(a: Any, axis: int = -1) -> Any:
 def expand_standardize(a: Any, axis: Axis = -1, eps: float = 1e-5) -> Any:
     centred = a - t.mean(a, axis=axis, keepdims=True)
     return centred / t.sqrt(t.mean(t.square(centred), axis=axis, keepdims=True) + eps)
+
+
+# --- Values with their indices, as PyTorch gives them -----------------------------------------
+
+
+def largest(a: Any, axis: int, keepdims: bool = False) -> ValuesAndIndices:
+    """The largest elements along ``axis``: the first of those that tie, and its gradient too."""
+    return at(a, t.argmax(a, axis=axis, keepdims=True), axis, keepdims)
+
+
+def smallest(a: Any, axis: int, keepdims: bool = False) -> ValuesAndIndices:
+    """The smallest elements along ``axis``: the first of those that tie, and its gradient too."""
+    return at(a, t.argmin(a, axis=axis, keepdims=True), axis, keepdims)
+
+
+def sorted_pair(a: Any, axis: int) -> ValuesAndIndices:
+    """The elements in ascending order along ``axis``."""
+    return at(a, t.argsort(a, axis=axis), axis)
+
+
+def at(a: Any, indices: Any, axis: int, keepdims: bool = True) -> ValuesAndIndices:
+    """The elements at ``indices`` along ``axis``, with the indices."""
+    values = t.take_along_axis(a, indices, axis=axis)
+    if keepdims:
+        return ValuesAndIndices(values, indices)
+    return ValuesAndIndices(squeeze(values, axis), squeeze(indices, axis))
