@@ -35,8 +35,13 @@ def _method(operation: Callable[..., Any]) -> _Method:
         known = frozenset(operation.parameters) if len(operation.arguments) == 1 else None
 
     def method(self: Any, *arguments: Any, **parameters: Any) -> Any:
-        if known is None or arguments or (parameters and not parameters.keys() <= known):
+        if known is None or (parameters and not parameters.keys() <= known):
             return operation(self, *arguments, **parameters)
+        if arguments:
+            by_name = dict(zip(operation.parameters, arguments, strict=False))  # type: ignore[attr-defined]
+            if len(by_name) < len(arguments) or by_name.keys() & parameters.keys():
+                return operation(self, *arguments, **parameters)  # which says what is wrong
+            parameters |= by_name
         return self.apply_primitive(operation, (self,), parameters)
 
     first, *rest = signature.parameters.values()
@@ -55,9 +60,8 @@ class ArrayMethods:
     # NumPy hands its functions to these two: `array * value`, np.exp(value), np.mean(value).
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
-        name = UFUNC_NAMES.get(ufunc.__name__, ufunc.__name__)
-        if method == "__call__" and not options and name in ops.PRIMITIVES:
-            return ops.PRIMITIVES[name](*inputs)
+        if method == "__call__" and not options and ufunc in UFUNCS:
+            return UFUNCS[ufunc](*inputs)
         call = getattr(ufunc, method)
         return call(*map(_plain, inputs), **{k: _plain(v) for k, v in options.items()})
 
@@ -381,7 +385,12 @@ class ArrayMethods:
 
 
 # NumPy's functions that are operations here, under another name or the same.
-UFUNC_NAMES = {"absolute": "abs", "true_divide": "divide", "rint": "round"}
+UFUNCS: dict[np.ufunc, Primitive] = {
+    ufunc: op
+    for name, op in ops.PRIMITIVES.items()
+    if op.elementwise and isinstance(ufunc := getattr(np, name, None), np.ufunc)
+}
+UFUNCS |= {np.rint: ops.round, np.matmul: ops.matmul}
 NUMPY_FUNCTIONS = {
     "all", "any", "argmax", "argmin", "argsort", "broadcast_to", "clip", "concatenate", "cumsum",
     "einsum", "expand_dims", "flip", "max", "mean", "min", "moveaxis", "pad", "prod", "repeat",

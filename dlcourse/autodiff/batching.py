@@ -112,7 +112,7 @@ def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> C
         A function of batches. ``vmap(grad(f))`` gives the gradient of each example, ``grad`` and
         ``jacobian`` of a vmap work as well. Keyword arguments are mapped over their first axis.
 
-    Raises (when called):
+    Raises:
         TypeError: An axis is no integer, or the function returns something else than arrays.
         ValueError: No argument has a batch, or they have different lengths, or it is empty; an
             array has no such axis; the axes do not have the structure of the arguments or results;

@@ -14,12 +14,10 @@ import numpy as np
 from dlcourse.autodiff.tensor import Tensor
 
 __all__ = [
-    "arange", "eye", "float16", "float32", "float64", "from_numpy", "full", "full_like", "int32",
-    "int64", "linspace", "ones", "ones_like", "rand", "randn", "tensor", "zeros", "zeros_like",
+    "arange", "eye", "from_numpy", "full", "full_like", "linspace", "ones", "ones_like", "rand",
+    "randn", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
-float16, float32, float64 = np.float16, np.float32, np.float64
-int32, int64 = np.int32, np.int64
 Generator: TypeAlias = "np.random.Generator"
 
 

@@ -137,7 +137,7 @@ def checkpoint(
 
     Raises:
         TypeError: The function returns several values.
-        RuntimeError (in the sweep): The second evaluation gives another shape, or an argument was
+        RuntimeError: In the sweep, the second evaluation gives another shape, or an argument was
             changed in place since the first.
 
     Source: Chen et al. (2016), Training deep nets with sublinear memory cost;

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class InPlace(Node):
     """The part of a Tensor that changes its array ``data``.
 
-    Raises (all methods):
+    Raises:
         RuntimeError: The change would have to be recorded: self or ``other`` requires a gradient.
         ValueError, IndexError, TypeError: The shape or dtype of ``other`` does not fit.
     """

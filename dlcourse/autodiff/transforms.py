@@ -53,7 +53,7 @@ def vjp(function: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[A
 
     Raises:
         TypeError: A primal has no floating point numbers, or the function returns no Tensors.
-        ValueError (of the pullback): The cotangent has another structure or shape than y.
+        ValueError: The pullback is given another structure or shape than that of y.
     """
     y, structure, pull, _ = _linearized("vjp", function, primals)
 

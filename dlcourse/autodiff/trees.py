@@ -39,7 +39,7 @@ def flatten(
 
 
 def leaves(value: Any, none_is_leaf: bool = False) -> list[Any]:
-    """The leaves of ``value`` without their names."""
+    """The leaves without their names; ``value`` and ``none_is_leaf`` are as for flatten."""
     return [x for _, x in flatten(value, none_is_leaf=none_is_leaf)[0]]
 
 

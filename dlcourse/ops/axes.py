@@ -17,7 +17,12 @@ NAMES = {"dim": "axis", "keepdim": "keepdims"}
 
 
 class ValuesAndIndices(NamedTuple):
-    """What max, min, sort and topk give with ``dim=``, as in PyTorch."""
+    """What max, min, sort and topk give with ``dim=``, as in PyTorch.
+
+    Attributes:
+        values: The elements.
+        indices: Where along the axis they stand.
+    """
 
     values: Any
     indices: Any

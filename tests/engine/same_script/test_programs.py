@@ -52,12 +52,9 @@ def linear_regression(torch, F, func):
 @program
 def a_multilayer_perceptron_by_hand(torch, F, func):
     x, labels = torch.tensor(numbers(12, 4)), torch.arange(12) % 3
-    sizes = [4, 8, 3]
-    weights = [
-        torch.tensor(0.5 * numbers(n, m, seed=n)) for n, m in zip([8, 3], [4, 8], strict=True)
-    ]
+    weights = [torch.tensor(0.5 * numbers(n, m, seed=n)) for n, m in [(8, 4), (3, 8)]]
     parameters = [p.requires_grad_() for p in weights]
-    biases = [torch.zeros(n, dtype=torch.float64, requires_grad=True) for n in sizes[1:]]
+    biases = [torch.zeros(n, dtype=torch.float64, requires_grad=True) for n in (8, 3)]
     parameters += biases
 
     def model(x):
