@@ -351,7 +351,7 @@ class ArrayMethods:
 
     @property
     def mT(self) -> Self:
-        """The last two axes exchanged: the transpose of each matrix of a batch."""
+        """The transpose of each matrix of a batch, whose last two axes are exchanged."""
         if self.ndim < 2:
             raise ValueError(f"mT: expected at least two axes, got shape {self.shape}")
         return self.swapaxes(-1, -2)
