@@ -15,7 +15,6 @@ import numpy as np
 
 from dlcourse.ops import kernels
 from dlcourse.ops import table as t
-from dlcourse.ops.axes import ValuesAndIndices
 from dlcourse.ops.primitive import Axis
 
 # --- Shapes -----------------------------------------------------------------------------------
@@ -318,29 +317,3 @@ def expand_log_softmax(a: Any, axis: int = -1) -> Any:
 def expand_standardize(a: Any, axis: Axis = -1, eps: float = 1e-5) -> Any:
     centred = a - t.mean(a, axis=axis, keepdims=True)
     return centred / t.sqrt(t.mean(t.square(centred), axis=axis, keepdims=True) + eps)
-
-
-# --- Values with their indices, as PyTorch gives them -----------------------------------------
-
-
-def largest(a: Any, axis: int, keepdims: bool = False) -> ValuesAndIndices:
-    """The largest elements along ``axis``: the first of those that tie, and its gradient too."""
-    return at(a, t.argmax(a, axis=axis, keepdims=True), axis, keepdims)
-
-
-def smallest(a: Any, axis: int, keepdims: bool = False) -> ValuesAndIndices:
-    """The smallest elements along ``axis``: the first of those that tie, and its gradient too."""
-    return at(a, t.argmin(a, axis=axis, keepdims=True), axis, keepdims)
-
-
-def sorted_pair(a: Any, axis: int) -> ValuesAndIndices:
-    """The elements in ascending order along ``axis``."""
-    return at(a, t.argsort(a, axis=axis), axis)
-
-
-def at(a: Any, indices: Any, axis: int, keepdims: bool = True) -> ValuesAndIndices:
-    """The elements at ``indices`` along ``axis``, with the indices."""
-    values = t.take_along_axis(a, indices, axis=axis)
-    if keepdims:
-        return ValuesAndIndices(values, indices)
-    return ValuesAndIndices(squeeze(values, axis), squeeze(indices, axis))

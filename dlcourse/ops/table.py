@@ -23,7 +23,7 @@ import operator
 
 import numpy as np
 
-from dlcourse.ops import convolution, kernels, rules
+from dlcourse.ops import convolution, kernels, pairs, rules
 from dlcourse.ops.primitive import Primitive, elementwise, primitive
 from dlcourse.ops.rules import reduced_count, restore_axes
 
@@ -195,10 +195,10 @@ norm = primitive("norm", kernels.norm,
     a=lambda g, y, a, axis=None, keepdims=False:
         restore_axes(g, a, axis) * (a / restore_axes(rules.or_one(y), a, axis)))
 max = primitive("max", kernels.max, "the largest element over axis; ties share the gradient",
-    pair=rules.largest,
+    pair=pairs.largest,
     a=rules.share_among_extremes)
 min = primitive("min", kernels.min, "the smallest element over axis; ties share the gradient",
-    pair=rules.smallest,
+    pair=pairs.smallest,
     a=rules.share_among_extremes)
 argmax = primitive("argmax", kernels.argmax,
     "the position of the first largest element along axis", a=None)
@@ -223,7 +223,7 @@ cumsum: Primitive = primitive("cumsum", kernels.cumsum,
     "the sums of the first 1, 2, ... elements along axis",
     a=lambda g, y, a, axis: flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis))
 sort = primitive("sort", kernels.sort, "the elements in ascending order along axis",
-    pair=rules.sorted_pair,
+    pair=pairs.sorted_pair,
     a=lambda g, y, a, axis=-1:
         scatter_add_along_axis(g, argsort(a, axis=axis), axis=axis, shape=a.shape))
 argsort: Primitive = primitive("argsort", kernels.argsort,
