@@ -115,7 +115,7 @@ def _value_and_grad(name: str, function: Function, argnums: ArgNums) -> Callable
         if len(y) != 1 or y[0].size != 1:
             got = f"shape {y[0].shape}" if len(y) == 1 else f"{len(y)} values"
             raise TypeError(f"{name}: expected a function with a scalar value, got {got}")
-        pulled = pull(as_node(np.ones(y[0].shape, y[0].dtype)))
+        pulled = pull(Tensor.wrap(np.ones(y[0].shape, y[0].dtype)))
         return y[0], tuple(pulled) if isinstance(argnums, Sequence) else pulled[0]
 
     return derivative
@@ -158,7 +158,7 @@ def jacobian(function: Function, argnums: ArgNums = 0) -> Function:
         for index in np.ndindex(root.shape):
             one_hot = np.zeros(root.shape, root.dtype)
             one_hot[index] = 1
-            rows.append(trees.leaves(pull(as_node(one_hot))))
+            rows.append(pull(Tensor.wrap(one_hot), flat=True))
         columns = [stacked([row[i] for row in rows], x) for i, (_, x) in enumerate(inputs)]
         jacobians, start = [], 0
         for part in y:
@@ -207,7 +207,7 @@ def hvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
 
 def _linearized(
     name: str, function: Function, primals: Sequence[Any]
-) -> tuple[list[Any], Any, Callable[[Any], list[Any]], tuple[Any, list[Any]]]:
+) -> tuple[list[Any], Any, Callable[..., Any], tuple[Any, list[Any]]]:
     """The leaves of the value and their structure, the pullback, and the graph's ends.
 
     The pullback takes a gradient of the root, which is the result, or all of them in one vector.
@@ -223,10 +223,10 @@ def _linearized(
         root = joined(y)
     nested = _depends_on_others(root, variables)
 
-    def pull(cotangent: Any) -> list[Any]:
+    def pull(cotangent: Any, flat: bool = False) -> Any:
         record = nested or (cotangent.requires_grad and is_recording())
-        pulled: list[Any] = trees.unflatten(within, _sweep(root, variables, cotangent, record))
-        return pulled
+        pulled = _sweep(root, variables, cotangent, record)
+        return pulled if flat else trees.unflatten(within, pulled)
 
     return y if nested else [x.detach() for x in y], structure, pull, (root, variables)
 
