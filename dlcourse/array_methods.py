@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.ops import Axis, Primitive
+from dlcourse.ops import Primitive
 
 if TYPE_CHECKING:
     from typing import Self
+
+T = TypeVar("T")
+
+
+class _Method:
+    """For type checkers: a method that returns what it is called on."""
+
+    def __get__(self, instance: T, owner: type) -> Callable[..., T]:
+        raise NotImplementedError
+
+
+def _method(operation: Callable[..., Any]) -> _Method:
+    """The operation as a method: its first argument is the object."""
+    known: frozenset[str] | None = None
+    text, signature = operation.__doc__, inspect.signature(operation)
+    if isinstance(operation, Primitive):
+        text, signature = f"{operation.meaning}.", operation.signature
+        known = frozenset(operation.parameters) if len(operation.arguments) == 1 else None
+
+    def method(self: Any, *arguments: Any, **parameters: Any) -> Any:
+        if known is None or (parameters and not parameters.keys() <= known):
+            return operation(self, *arguments, **parameters)
+        if arguments:
+            by_name = dict(zip(operation.parameters, arguments, strict=False))  # type: ignore[attr-defined]
+            if len(by_name) < len(arguments) or by_name.keys() & parameters.keys():
+                return operation(self, *arguments, **parameters)  # which says what is wrong
+            parameters |= by_name
+        return self.apply_primitive(operation, (self,), parameters)
+
+    first, *rest = signature.parameters.values()
+    own = first.replace(name="self", annotation=inspect.Parameter.empty)
+    method.__signature__ = signature.replace(parameters=[own, *rest])  # type: ignore[attr-defined]
+    method.__doc__ = text
+    return cast(_Method, method)
 
 
 class ArrayMethods:
@@ -22,7 +57,21 @@ class ArrayMethods:
     It is no ABC, since isinstance is asked of every argument and takes ten times as long for one.
     """
 
-    __array_ufunc__ = None  # so that `array * value` calls value.__rmul__
+    # NumPy hands its functions to these two: `array * value`, np.exp(value), np.mean(value).
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if method == "__call__" and not options and ufunc in UFUNCS:
+            return UFUNCS[ufunc](*inputs)
+        call = getattr(ufunc, method)
+        return call(*map(_plain, inputs), **{k: _plain(v) for k, v in options.items()})
+
+    def __array_function__(self, function: Any, _types: Any, inputs: Any, options: Any) -> Any:
+        name = function.__name__
+        if name in ("shape", "ndim", "size") and len(inputs) == 1:
+            return getattr(inputs[0], name)
+        if name in NUMPY_FUNCTIONS:
+            return getattr(ops, name)(*inputs, **options)
+        return function(*map(_plain, inputs), **{k: _plain(v) for k, v in options.items()})
 
     @staticmethod
     @abstractmethod
@@ -45,7 +94,14 @@ class ArrayMethods:
 
     @property
     def size(self) -> int:
+        """The number of elements, as in NumPy; PyTorch's ``size()`` is ``shape`` here."""
         return math.prod(self.shape)
+
+    def numel(self) -> int:
+        return self.size
+
+    def dim(self) -> int:
+        return self.ndim
 
     def __len__(self) -> int:
         if not self.shape:
@@ -98,6 +154,18 @@ class ArrayMethods:
     def __rmatmul__(self, other: Any) -> Self:
         return self._apply(ops.matmul, other, self)
 
+    def __mod__(self, other: Any) -> Self:
+        return self._apply(ops.remainder, self, other)
+
+    def __rmod__(self, other: Any) -> Self:
+        return self._apply(ops.remainder, other, self)
+
+    def __floordiv__(self, other: Any) -> Self:
+        return self._apply(ops.floor_divide, self, other)
+
+    def __rfloordiv__(self, other: Any) -> Self:
+        return self._apply(ops.floor_divide, other, self)
+
     def __neg__(self) -> Self:
         return self._apply(ops.negative, self)
 
@@ -142,143 +210,200 @@ class ArrayMethods:
             raise TypeError(f"{operator}: expected booleans, got dtype {self.dtype}")
         return self
 
-    # --- Methods --------------------------------------------------------------------------------
+    # --- Methods: an operation each, whose further arguments are the operation's ----------------
 
-    def exp(self) -> Self:
-        return self._apply(ops.exp, self)
+    # Elementwise
+    exp = _method(ops.exp)
+    expm1 = _method(ops.expm1)
+    log = _method(ops.log)
+    log1p = _method(ops.log1p)
+    sqrt = _method(ops.sqrt)
+    rsqrt = _method(ops.rsqrt)
+    square = _method(ops.square)
+    reciprocal = _method(ops.reciprocal)
+    pow = _method(ops.power)
+    sin = _method(ops.sin)
+    cos = _method(ops.cos)
+    tan = _method(ops.tan)
+    arctan = _method(ops.arctan)
+    sinh = _method(ops.sinh)
+    cosh = _method(ops.cosh)
+    tanh = _method(ops.tanh)
+    erf = _method(ops.erf)
+    sigmoid = _method(ops.sigmoid)
+    relu = _method(ops.relu)
+    softplus = _method(ops.softplus)
+    abs = _method(ops.abs)
+    sign = _method(ops.sign)
+    floor = _method(ops.floor)
+    ceil = _method(ops.ceil)
+    round = _method(ops.round)
+    isnan = _method(ops.isnan)
+    isfinite = _method(ops.isfinite)
+    clip = _method(ops.clip)
+    clamp = _method(ops.clamp)
+    masked_fill = _method(ops.masked_fill)
+    maximum = _method(ops.maximum)
+    minimum = _method(ops.minimum)
+    # Arithmetic and comparisons by name
+    add = _method(ops.add)
+    sub = _method(ops.subtract)
+    mul = _method(ops.multiply)
+    div = _method(ops.divide)
+    neg = _method(ops.negative)
+    remainder = _method(ops.remainder)
+    floor_divide = _method(ops.floor_divide)
+    eq = _method(ops.equal)
+    ne = _method(ops.not_equal)
+    lt = _method(ops.less)
+    le = _method(ops.less_equal)
+    gt = _method(ops.greater)
+    ge = _method(ops.greater_equal)
+    logical_and = _method(ops.logical_and)
+    logical_or = _method(ops.logical_or)
+    logical_not = _method(ops.logical_not)
+    # Reductions; with dim= max and min give their indices too
+    sum = _method(ops.sum)
+    mean = _method(ops.mean)
+    prod = _method(ops.prod)
+    var = _method(ops.var)
+    std = _method(ops.std)
+    norm = _method(ops.norm)
+    max = _method(ops.max)
+    min = _method(ops.min)
+    amax = _method(ops.amax)
+    amin = _method(ops.amin)
+    argmax = _method(ops.argmax)
+    argmin = _method(ops.argmin)
+    any = _method(ops.any)
+    all = _method(ops.all)
+    logsumexp = _method(ops.logsumexp)
+    # Along an axis
+    cumsum = _method(ops.cumsum)
+    sort = _method(ops.sort)
+    argsort = _method(ops.argsort)
+    topk = _method(ops.topk)
+    softmax = _method(ops.softmax)
+    log_softmax = _method(ops.log_softmax)
+    # Products
+    matmul = _method(ops.matmul)
+    mm = _method(ops.matmul)
+    dot = _method(ops.matmul)
+    # Shapes
+    squeeze = _method(ops.squeeze)
+    unsqueeze = _method(ops.unsqueeze)
+    flatten = _method(ops.flatten)
+    swapaxes = _method(ops.swapaxes)
+    moveaxis = _method(ops.moveaxis)
+    broadcast_to = _method(ops.broadcast_to)
+    flip = _method(ops.flip)
+    roll = _method(ops.roll)
+    tile = _method(ops.tile)
+    repeat = _method(ops.repeat)
+    tril = _method(ops.tril)
+    triu = _method(ops.triu)
+    chunk = _method(ops.chunk)
+    unbind = _method(ops.unbind)
 
-    def log(self) -> Self:
-        return self._apply(ops.log, self)
-
-    def sqrt(self) -> Self:
-        return self._apply(ops.sqrt, self)
-
-    def square(self) -> Self:
-        return self._apply(ops.square, self)
-
-    def sin(self) -> Self:
-        return self._apply(ops.sin, self)
-
-    def cos(self) -> Self:
-        return self._apply(ops.cos, self)
-
-    def tanh(self) -> Self:
-        return self._apply(ops.tanh, self)
-
-    def sigmoid(self) -> Self:
-        return self._apply(ops.sigmoid, self)
-
-    def relu(self) -> Self:
-        return self._apply(ops.relu, self)
-
-    def abs(self) -> Self:
-        return self._apply(ops.abs, self)
-
-    def log1p(self) -> Self:
-        return self._apply(ops.log1p, self)
-
-    def expm1(self) -> Self:
-        return self._apply(ops.expm1, self)
-
-    def rsqrt(self) -> Self:
-        return self._apply(ops.rsqrt, self)
-
-    def reciprocal(self) -> Self:
-        return self._apply(ops.reciprocal, self)
-
-    def erf(self) -> Self:
-        return self._apply(ops.erf, self)
-
-    def floor(self) -> Self:
-        return self._apply(ops.floor, self)
-
-    def ceil(self) -> Self:
-        return self._apply(ops.ceil, self)
-
-    def round(self) -> Self:
-        return self._apply(ops.round, self)
-
-    def isnan(self) -> Self:
-        return self._apply(ops.isnan, self)
-
-    def isfinite(self) -> Self:
-        return self._apply(ops.isfinite, self)
-
-    def clip(self, low: float | None = None, high: float | None = None) -> Self:
-        """Each element held to the range from ``low`` to ``high``; None is no bound."""
-        return self._apply(ops.clip, self, low=low, high=high)
-
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return self._apply(ops.sum, self, axis=axis, keepdims=keepdims)
-
-    def mean(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return self._apply(ops.mean, self, axis=axis, keepdims=keepdims)
-
-    def max(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return self._apply(ops.max, self, axis=axis, keepdims=keepdims)
-
-    def min(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return self._apply(ops.min, self, axis=axis, keepdims=keepdims)
-
-    def prod(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return self._apply(ops.prod, self, axis=axis, keepdims=keepdims)
-
-    def var(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Self:
-        return self._apply(ops.var, self, axis=axis, keepdims=keepdims, ddof=ddof)
-
-    def std(self, axis: Axis = None, keepdims: bool = False, ddof: int = 0) -> Self:
-        return self._apply(ops.std, self, axis=axis, keepdims=keepdims, ddof=ddof)
-
-    def norm(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return self._apply(ops.norm, self, axis=axis, keepdims=keepdims)
-
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Self:
-        return self._apply(ops.argmax, self, axis=axis, keepdims=keepdims)
-
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Self:
-        return self._apply(ops.argmin, self, axis=axis, keepdims=keepdims)
-
-    def cumsum(self, axis: int) -> Self:
-        return self._apply(ops.cumsum, self, axis=axis)
-
-    def sort(self, axis: int = -1) -> Self:
-        return self._apply(ops.sort, self, axis=axis)
-
-    def logsumexp(self, axis: Axis = None, keepdims: bool = False) -> Self:
-        return self._apply(ops.logsumexp, self, axis=axis, keepdims=keepdims)
-
-    def softmax(self, axis: int = -1) -> Self:
-        return self._apply(ops.softmax, self, axis=axis)
-
-    def log_softmax(self, axis: int = -1) -> Self:
-        return self._apply(ops.log_softmax, self, axis=axis)
+    def where(self, condition: Any, other: Any) -> Self:
+        """The elements where ``condition`` holds, else those of ``other``."""
+        return self._apply(ops.where, condition, self, other)
 
     def reshape(self, *shape: Any) -> Self:
         """The same elements in another shape: ``reshape(2, 3)`` or ``reshape((2, 3))``."""
         return self._apply(ops.reshape, self, shape=_one_tuple(shape))
 
+    view = reshape  # of PyTorch, which makes no copy; nor does reshape if it can do without
+
+    def reshape_as(self, other: Any) -> Self:
+        return self.reshape(other.shape)
+
+    view_as = reshape_as
+
+    def expand(self, *shape: Any) -> Self:
+        """Repeated to fill the shape; -1 keeps an axis' length."""
+        return cast("Self", ops.expand(self, _one_tuple(shape)))
+
+    def expand_as(self, other: Any) -> Self:
+        return self.broadcast_to(other.shape)
+
     def transpose(self, *axes: Any) -> Self:
-        """The axes in another order, as ndarray.transpose; reversed if none are given."""
+        """The axes in another order, as ndarray.transpose; reversed if none are given.
+
+        PyTorch's ``transpose(0, 1)``, which exchanges two axes, is ``swapaxes`` here and in NumPy;
+        for a matrix both are the same.
+        """
         return self._apply(ops.transpose, self, axes=_one_tuple(axes) or None)
+
+    def permute(self, *dims: Any) -> Self:
+        """The axes in the order ``dims``."""
+        return self.transpose(*dims)
+
+    def t(self) -> Self:
+        """The transpose of a matrix; a vector as it is."""
+        if self.ndim > 2:
+            raise ValueError(f"t: expected at most two axes, got shape {self.shape}")
+        return self.T
 
     @property
     def T(self) -> Self:
         return self._apply(ops.transpose, self)
 
-    def flip(self, axis: Axis = None) -> Self:
-        return self._apply(ops.flip, self, axis=axis)
-
-    def tril(self, k: int = 0) -> Self:
-        return self._apply(ops.tril, self, k=k)
-
-    def triu(self, k: int = 0) -> Self:
-        return self._apply(ops.triu, self, k=k)
-
-    def broadcast_to(self, shape: tuple[int, ...]) -> Self:
-        return self._apply(ops.broadcast_to, self, shape=shape)
+    @property
+    def mT(self) -> Self:
+        """The transpose of each matrix of a batch, whose last two axes are exchanged."""
+        if self.ndim < 2:
+            raise ValueError(f"mT: expected at least two axes, got shape {self.shape}")
+        return self.swapaxes(-1, -2)
 
     def astype(self, dtype: Any) -> Self:
         return self._apply(ops.astype, self, dtype=np.dtype(dtype))
+
+    def clone(self) -> Self:
+        """A copy within the graph: its gradient flows on to self."""
+        return self.astype(self.dtype)
+
+    def contiguous(self) -> Self:
+        """Self: every operation takes an array of any layout."""
+        return self
+
+    def to(self, dtype: Any) -> Self:
+        """In another dtype; there are no devices."""
+        return self.astype(dtype)
+
+    def float(self) -> Self:
+        """In single precision, as in PyTorch."""
+        return self.astype(np.float32)
+
+    def double(self) -> Self:
+        """In double precision."""
+        return self.astype(np.float64)
+
+    def long(self) -> Self:
+        """In 64-bit integers."""
+        return self.astype(np.int64)
+
+
+# NumPy's functions that are operations here, under another name or the same.
+UFUNCS: dict[np.ufunc, Primitive] = {
+    ufunc: op
+    for name, op in ops.PRIMITIVES.items()
+    if op.elementwise and isinstance(ufunc := getattr(np, name, None), np.ufunc)
+}
+UFUNCS |= {np.rint: ops.round, np.matmul: ops.matmul}
+NUMPY_FUNCTIONS = {
+    "all", "any", "argmax", "argmin", "argsort", "broadcast_to", "clip", "concatenate", "cumsum",
+    "einsum", "expand_dims", "flip", "max", "mean", "min", "moveaxis", "pad", "prod", "repeat",
+    "reshape", "roll", "round", "sort", "split", "squeeze", "stack", "std", "sum", "swapaxes",
+    "take_along_axis", "tile", "transpose", "tril", "triu", "var", "where",
+}  # fmt: skip
+
+
+def _plain(x: Any) -> Any:
+    """``x`` for a function of NumPy that has no counterpart here: arrays in place of our values."""
+    if isinstance(x, ArrayMethods):
+        return np.asarray(x)
+    return type(x)(map(_plain, x)) if type(x) in (list, tuple) else x
 
 
 def _one_tuple(arguments: tuple[Any, ...]) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ Directives:
 - ``{operations}``: every row of the table of primitives, under its heading, with its rules as the
   table has them;
 - ``{reading-order}``: the files of the engine's core with their numbers of code lines;
+- ``{idioms} FRAMEWORK``: what is known from that framework, and how it is said here;
 - ``{layers}``: a drawing of which part of the engine imports which.
 
 All is read from the sources, so the pages cannot say anything else than the code. Docstrings are
@@ -18,6 +19,7 @@ import base64
 from typing import Any
 
 import engine_sources
+import idioms
 from docutils import nodes
 from engine_sources import Row
 from sphinx.application import Sphinx
@@ -80,6 +82,21 @@ class ReadingOrder(SphinxDirective):
         return [_table(["file", "lines of code", "what it is"], rows)]
 
 
+class Idioms(SphinxDirective):
+    """How a framework's idioms are said in dlcourse."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        framework = self.arguments[0]
+        rows = [
+            [nodes.literal_block(code, code, language="python") for code in (row.theirs, row.ours)]
+            + [nodes.paragraph(row.why, row.why)]
+            for row in idioms.IDIOMS[framework]
+        ]
+        return [_table([framework, "dlcourse", "what differs, and why"], rows)]
+
+
 class Layers(SphinxDirective):
     """Which part imports which."""
 
@@ -100,7 +117,8 @@ class Layers(SphinxDirective):
         return [nodes.raw("", f'<div class="cell_output">{image}</div>', format="html")]
 
 
-def _table(head: list[str], rows: list[list[str]]) -> nodes.table:
+def _table(head: list[str], rows: list[list[Any]]) -> nodes.table:
+    """A table of texts, or of nodes."""
     made = nodes.table()
     group = nodes.tgroup(cols=len(head))
     made += group
@@ -110,7 +128,10 @@ def _table(head: list[str], rows: list[list[str]]) -> nodes.table:
         group += container
         for line in lines:
             row = nodes.row()
-            row += [nodes.entry("", nodes.paragraph(text, text)) for text in line]
+            row += [
+                nodes.entry("", x if isinstance(x, nodes.Node) else nodes.paragraph(x, x))
+                for x in line
+            ]
             container += row
     return made
 
@@ -136,5 +157,6 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("autodoc-process-docstring", indented_is_literal, priority=400)  # before napoleon
     app.add_directive("operations", Operations)
     app.add_directive("reading-order", ReadingOrder)
+    app.add_directive("idioms", Idioms)
     app.add_directive("layers", Layers)
     return {"version": "1", "parallel_read_safe": True}

@@ -8,33 +8,45 @@ https://docs.pytorch.org/docs/stable/autograd.html#anomaly-detection
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, overload
 
 import numpy as np
 
 from dlcourse.autodiff.node import Node
-from dlcourse.autodiff.recording import mode
+from dlcourse.autodiff.recording import F, ModeContext, mode
 from dlcourse.errors import users_line
 from dlcourse.ops import Primitive
 
 
-@contextmanager
-def detect_anomaly() -> Iterator[None]:
+class _DetectAnomaly(ModeContext):
+    def __enter__(self) -> None:
+        mode.anomaly += 1
+        mode.observers = (*mode.observers, _check_forward)
+
+    def __exit__(self, *_error: object) -> None:
+        mode.anomaly -= 1
+        observers = list(mode.observers)
+        observers.remove(_check_forward)
+        mode.observers = tuple(observers)
+
+
+@overload
+def detect_anomaly(function: None = None) -> ModeContext: ...
+@overload
+def detect_anomaly(function: F) -> F: ...
+def detect_anomaly(function: F | None = None) -> ModeContext | F:
     """A context in which each operation, forward and backward, is checked for a NaN it makes.
 
     Only an operation whose own inputs have none is blamed. It is slow: for finding a fault.
 
+    Args:
+        function: What is decorated, as for no_grad.
+
     Raises (inside the context):
         FloatingPointError: Names the operation, and the line of the program that called it.
     """
-    before = mode.anomaly, mode.observers
-    mode.anomaly, mode.observers = True, (*mode.observers, _check_forward)
-    try:
-        yield
-    finally:
-        mode.anomaly, mode.observers = before
+    return _DetectAnomaly() if function is None else _DetectAnomaly()(function)
 
 
 def _has_nan(x: Any) -> bool:

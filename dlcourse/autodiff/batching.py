@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
+from dlcourse.autodiff import trees
 from dlcourse.autodiff.node import Node, tick
 from dlcourse.ops import Primitive
 from dlcourse.ops.kernels import is_basic
@@ -96,27 +97,37 @@ class Batched(Node):
         return result
 
 
-def vmap(
-    function: Callable[..., Any], in_axes: int | Sequence[int | None] | None = 0
-) -> Callable[..., Any]:
+def vmap(function: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callable[..., Any]:
     """The function that maps ``function`` over the examples of a batch.
 
     Args:
-        function: Takes one example and returns a value, or a tuple of them.
+        function: Takes one example and returns a value, or a tree of them (lists, tuples, dicts).
         in_axes: Which axis of each argument counts the examples; None for an argument that is the
-            same for all. One for all arguments, or one for each.
+            same for all. One for all arguments, or a tuple with one for each; in place of that of
+            an argument that is a tree, a list, tuple or dict with one for each part of it.
+        out_axes: Where the results have the axis of the examples: one for all, or a tree as for
+            in_axes. None for a result that is the same for all examples, which has no such axis.
 
     Returns:
-        A function of batches; its results have the batch as their first axis. ``vmap(grad(f))``
-        gives the gradient of each example, ``grad`` and ``jacobian`` of a vmap work as well.
+        A function of batches. ``vmap(grad(f))`` gives the gradient of each example, ``grad`` and
+        ``jacobian`` of a vmap work as well. Keyword arguments are mapped over their first axis.
 
-    Raises (when called):
-        ValueError: No argument has a batch, or they have different lengths, or it is empty.
+    Raises:
+        TypeError: An axis is no integer, or the function returns something else than arrays.
+        ValueError: No argument has a batch, or they have different lengths, or it is empty; an
+            array has no such axis; the axes do not have the structure of the arguments or results;
+            a result differs between examples although its axis is None.
     """
 
-    def mapped(*arguments: Any) -> Any:
-        axes = in_axes if isinstance(in_axes, Sequence) else [in_axes] * len(arguments)
-        arrays = [x if isinstance(x, Node) else np.asarray(x) for x in arguments]
+    def mapped(*arguments: Any, **named: Any) -> Any:
+        each = tuple(in_axes) if isinstance(in_axes, list) else in_axes
+        leaves, structure = trees.flatten((arguments, named))
+        axes = [
+            *trees.spread(each, structure[0], "vmap: in_axes"),
+            *trees.spread(0, structure[1], "vmap: in_axes"),
+        ]
+        arrays = [x if isinstance(x, Node) else np.asarray(x) for _, x in leaves]
+        axes = [_checked_axis("in_axes", x, a) for x, a in zip(arrays, axes, strict=True)]
         sizes = {x.shape[a] for x, a in zip(arrays, axes, strict=True) if a is not None}
         if len(sizes) != 1 or 0 in sizes:
             raise ValueError(
@@ -125,20 +136,36 @@ def vmap(
         (size,) = sizes
         _levels.sizes.append(size)
         level = len(_levels.sizes)
+        examples = [
+            x if a is None else Batched(ops.moveaxis(x, a, 0) if a else x, level)
+            for x, a in zip(arrays, axes, strict=True)
+        ]
+        positional, by_name = trees.unflatten(structure, examples)
         try:
-            y = function(
-                *(
-                    x if a is None else Batched(ops.moveaxis(x, a, 0) if a else x, level)
-                    for x, a in zip(arrays, axes, strict=True)
-                )
-            )
+            results, result_structure = trees.flatten(function(*positional, **by_name))
         finally:
             _levels.sizes.pop()
-        if isinstance(y, tuple):
-            return tuple(_all_examples(part, level, size) for part in y)
-        return _all_examples(y, level, size)
+        places = trees.spread(out_axes, result_structure, "vmap: out_axes")
+        return trees.unflatten(
+            result_structure,
+            [_all_examples(y, level, size, a) for (_, y), a in zip(results, places, strict=True)],
+        )
 
     return mapped
+
+
+def _checked_axis(what: str, x: Any, axis: Any) -> int | None:
+    """The axis counted from the front, or None."""
+    if axis is None:
+        return None
+    if isinstance(axis, bool) or not isinstance(axis, int | np.integer):
+        raise TypeError(f"vmap: expected {what} to be integers or None, got {axis!r}")
+    ndim = len(x.shape)
+    if not -ndim <= axis < ndim:
+        raise ValueError(
+            f"vmap: {what}: expected an axis of an array of shape {x.shape}, got {axis}"
+        )
+    return int(axis % ndim)
 
 
 def batched_variable(x: Any) -> Batched | None:
@@ -156,19 +183,30 @@ def batched_variable(x: Any) -> Batched | None:
     return variable
 
 
-def _all_examples(y: Any, level: int, size: int) -> Any:
-    """The results of all examples, with the batch as the first axis."""
+def _all_examples(y: Any, level: int, size: int, axis: Any) -> Any:
+    """The results of all examples, with the batch along ``axis``."""
+    is_batched = False
     if isinstance(y, Batched) and y.level == level:
-        if y.is_batched:
-            return y.value
-        y = y.value
+        y, is_batched = y.value, y.is_batched
     y = y if isinstance(y, Node) else np.asarray(y)
-    return ops.broadcast_to(y, shape=(size, *y.shape))
+    if y.dtype.kind not in "biuf":
+        raise TypeError(f"vmap: expected a function that returns arrays, got {y!r}")
+    if axis is None:
+        if is_batched:
+            raise ValueError(
+                "vmap: out_axes: expected an axis for a result that differs between the examples, "
+                "got None"
+            )
+        return y
+    if not is_batched:
+        y = ops.broadcast_to(y, shape=(size, *y.shape))
+    place = _checked_axis("out_axes", y, axis)
+    return ops.moveaxis(y, 0, place) if place else y
 
 
 # --- Rules: the value of an operation for all examples --------------------------------------------
 
-_REDUCTIONS = {"sum", "mean", "prod", "var", "std", "max", "min", "logsumexp"}
+_REDUCTIONS = {"sum", "mean", "prod", "var", "std", "max", "min", "any", "all", "logsumexp"}
 _ALONG_AN_AXIS = {"softmax", "log_softmax", "cumsum", "sort", "argsort"}
 
 

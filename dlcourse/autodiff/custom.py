@@ -135,9 +135,10 @@ def checkpoint(
         generators: The random generators that it draws from, for example in dropout. For the
             second evaluation each is put back to where it was, and afterwards to where it is.
 
-    Raises (in the sweep):
-        RuntimeError: The second evaluation gives another shape, or an argument was changed in
-            place since the first.
+    Raises:
+        TypeError: The function returns several values.
+        RuntimeError: In the sweep, the second evaluation gives another shape, or an argument was
+            changed in place since the first.
 
     Source: Chen et al. (2016), Training deep nets with sublinear memory cost;
     torch.utils.checkpoint.
@@ -145,6 +146,10 @@ def checkpoint(
     states = [generator.bit_generator.state for generator in generators]
     start = tick()
     y = function(*arguments)
+    if isinstance(y, tuple | list | dict):
+        raise TypeError(
+            f"checkpoint: expected a function that returns one value, got {type(y).__name__}"
+        )
     if not isinstance(y, Tensor) or not y.requires_grad or y.is_leaf or y.created < start:
         return y
     inputs = _outside(y, start)

@@ -37,15 +37,12 @@ def gradcheck(
     Raises:
         AssertionError: A derivative differs; the message names the input and the element.
         TypeError: An input that requires a gradient is not float64 (single precision is too
-            coarse for differences), or the function returns no Tensor.
+            coarse for differences) or no Tensor, or the function returns no Tensor.
         ValueError: No input requires a gradient.
 
     Source: torch.autograd.gradcheck, https://pytorch.org/docs/stable/notes/gradcheck.html
     """
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    checked = [i for i, x in enumerate(inputs) if x.requires_grad]
-    if not checked:
-        raise ValueError("gradcheck: expected an input with requires_grad=True, found none")
+    inputs, checked = _inputs("gradcheck", inputs)
     for i in checked:
         if inputs[i].dtype != np.float64:
             raise TypeError(f"gradcheck: expected float64, input {i} is {inputs[i].dtype}")
@@ -86,8 +83,7 @@ def gradgradcheck(
 
     Source: torch.autograd.gradgradcheck
     """
-    inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
-    checked = [i for i, x in enumerate(inputs) if x.requires_grad]
+    inputs, checked = _inputs("gradgradcheck", inputs)
     output = function(*inputs)
     seed = np.random.default_rng(0).normal(size=output.shape)
 
@@ -104,11 +100,20 @@ def gradgradcheck(
         flat: Tensor = concatenate([part.reshape(-1) for part in pullback(g)])
         return flat
 
-    if not checked:
-        raise ValueError("gradgradcheck: expected an input with requires_grad=True, found none")
     return gradcheck(
         gradient, [*inputs, Tensor(seed, requires_grad=True)], eps=eps, atol=atol, rtol=rtol
     )
+
+
+def _inputs(name: str, inputs: Tensor | Sequence[Tensor]) -> tuple[list[Tensor], list[int]]:
+    """The inputs, and the positions of those that require a gradient."""
+    every = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if wrong := [x for x in every if not isinstance(x, Tensor)]:
+        raise TypeError(f"{name}: expected Tensors, got {type(wrong[0]).__name__}")
+    checked = [i for i, x in enumerate(every) if x.requires_grad]
+    if not checked:
+        raise ValueError(f"{name}: expected an input with requires_grad=True, found none")
+    return every, checked
 
 
 def _jacobians_by_backward(

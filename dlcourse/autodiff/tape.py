@@ -19,6 +19,7 @@ import numpy as np
 from dlcourse import ops
 from dlcourse.autodiff.recording import Recording, mode
 from dlcourse.autodiff.tensor import Tensor, gradients
+from dlcourse.autodiff.trees import flatten, leaves, unflatten
 from dlcourse.ops import Primitive
 
 # How many tapes make a tensor differentiable that is no variable, by its id.
@@ -126,7 +127,7 @@ class GradientTape:
         """
         if not self._is_recording:
             raise RuntimeError("watch: the tape is not recording; call it inside the with block")
-        for x in _flatten(tensor):
+        for x in leaves(tensor, none_is_leaf=True):
             if not isinstance(x, Tensor):
                 raise ValueError(f"watch: expected Tensors, got {type(x).__name__} {x!r}")
             if x.dtype.kind != "f":
@@ -202,10 +203,14 @@ class GradientTape:
             ValueError: ``unconnected_gradients`` is another word, or a seed has another shape.
         """
         _check_choice(unconnected_gradients)
-        targets, variables = _flatten(target), _flatten(sources)
+        targets = leaves(target, none_is_leaf=True)
+        named, structure = flatten(sources, none_is_leaf=True)
+        variables = [x for _, x in named]
         _check_tensors("target", targets)
         _check_tensors("source", variables)
-        seeds = [None] * len(targets) if output_gradients is None else _flatten(output_gradients)
+        seeds = [None] * len(targets)
+        if output_gradients is not None:
+            seeds = leaves(output_gradients, none_is_leaf=True)
         if len(seeds) != len(targets):
             raise ValueError(
                 f"output_gradients: expected one for each of {len(targets)} targets, "
@@ -221,7 +226,7 @@ class GradientTape:
                 Tensor(np.zeros_like(x.data)) if total is None else total
                 for x, total in zip(variables, totals, strict=True)
             ]
-        return _in_structure(sources, iter(totals))
+        return unflatten(structure, totals)
 
     def jacobian(self, target: Tensor, sources: Any, unconnected_gradients: str = "none") -> Any:
         """The derivative of each element of ``target``: shape target.shape + source.shape.
@@ -230,7 +235,8 @@ class GradientTape:
         It takes one sweep for each element of the target.
         """
         _check_choice(unconnected_gradients)
-        variables = _flatten(sources)
+        named, structure = flatten(sources, none_is_leaf=True)
+        variables = [x for _, x in named]
         _check_tensors("target", [target])
         _check_tensors("source", variables)
         self._use()
@@ -240,7 +246,7 @@ class GradientTape:
             _stack([row[i] for row in rows], (*target.shape, *x.shape), x, unconnected_gradients)
             for i, x in enumerate(variables)
         ]
-        return _in_structure(sources, iter(found))
+        return unflatten(structure, found)
 
     def batch_jacobian(
         self, target: Tensor, source: Tensor, unconnected_gradients: str = "none"
@@ -371,28 +377,3 @@ def _check_tensors(what: str, values: Sequence[Any]) -> None:
     for x in values:
         if not isinstance(x, Tensor):
             raise TypeError(f"GradientTape: expected a {what} to be a Tensor, got {x!r}")
-
-
-# --- Nested structures ----------------------------------------------------------------------------
-
-
-def _flatten(structure: Any) -> list[Any]:
-    """The leaves of nested lists, tuples and dicts (values in the order of their keys)."""
-    if isinstance(structure, dict):
-        return [x for key in sorted(structure) for x in _flatten(structure[key])]
-    if isinstance(structure, list | tuple):
-        return [x for part in structure for x in _flatten(part)]
-    return [structure]
-
-
-def _in_structure(structure: Any, leaves: Iterator[Any]) -> Any:
-    """The leaves in the structure from which `_flatten` took others."""
-    if isinstance(structure, dict):
-        found = {key: _in_structure(structure[key], leaves) for key in sorted(structure)}
-        return {key: found[key] for key in structure}
-    if isinstance(structure, list | tuple):
-        parts = [_in_structure(part, leaves) for part in structure]
-        if hasattr(structure, "_fields"):  # a named tuple
-            return type(structure)(*parts)
-        return parts if isinstance(structure, list) else tuple(parts)
-    return next(leaves)

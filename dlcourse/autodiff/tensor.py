@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.autodiff.changes import note_change
 from dlcourse.autodiff.hooks import Hook, HookHandle, run_hooks
-from dlcourse.autodiff.node import Node, tick
+from dlcourse.autodiff.in_place import InPlace, raw_index
+from dlcourse.autodiff.node import tick
 from dlcourse.autodiff.recording import Recording, mode
 from dlcourse.autodiff.sweep import reverse_sweep
-from dlcourse.errors import explain_change, explain_failure, misuse, users_line
+from dlcourse.errors import explain_failure, misuse
 from dlcourse.ops import Array, Primitive
 
 
-class Tensor(Node):
+class Tensor(InPlace):
     """An array that can remember how it was computed, so that it can be differentiated.
 
     Args:
@@ -37,7 +37,6 @@ class Tensor(Node):
         TypeError: ``data`` is not numeric, or ``requires_grad`` is set on a tensor of integers.
     """
 
-    data: Array
     grad: Tensor | None = None
     hooks: dict[int, Hook] | None = None
     raw_inputs: list[Any] | None = None  # the inputs' arrays, as the operation got them
@@ -83,6 +82,11 @@ class Tensor(Node):
             )
         self._requires_grad = bool(value)
 
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set ``requires_grad``; returns self."""
+        self.requires_grad = requires_grad
+        return self
+
     @property
     def shape(self) -> tuple[int, ...]:
         return self.data.shape
@@ -100,6 +104,9 @@ class Tensor(Node):
         elif self._requires_grad:
             text += ", requires_grad=True"
         return f"Tensor({text})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self.ndim == 0 else super().__format__(spec)
 
     # --- The value without the graph -----------------------------------------------------------
 
@@ -125,6 +132,10 @@ class Tensor(Node):
             raise ValueError(f"item() needs exactly one element, got shape {self.shape}")
         return self.data.item()
 
+    def tolist(self) -> Any:
+        """The elements as Python numbers, in nested lists."""
+        return self.data.tolist()
+
     def __float__(self) -> float:
         return float(self.item())
 
@@ -143,6 +154,22 @@ class Tensor(Node):
         """A tensor with the same memory and no history."""
         return Tensor.wrap(self.data)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copy.deepcopy and pickle keep: the value and the gradient, not hooks.
+
+        Raises:
+            RuntimeError: A recorded operation made it; its graph would have to be copied too.
+        """
+        if self.op is not None:
+            raise misuse(
+                f"only leaves can be copied or pickled; this tensor is the result of {self.op.name}"
+                ". Use clone() to copy it within the graph, or detach() to leave the graph behind."
+            )
+        return {"data": self.data, "grad": self.grad, "_requires_grad": self._requires_grad}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, created=tick())
+
     # --- Differentiation -----------------------------------------------------------------------
 
     def backward(
@@ -150,6 +177,7 @@ class Tensor(Node):
         gradient: Any = None,
         retain_graph: bool | None = None,
         create_graph: bool = False,
+        inputs: Tensor | Sequence[Tensor] | None = None,
     ) -> None:
         """Add d(self)/d(leaf) to ``leaf.grad`` for each leaf that requires a gradient.
 
@@ -158,22 +186,31 @@ class Tensor(Node):
                 one element, and is 1 then.
             retain_graph: Keep the graph for another ``backward``; by default as create_graph.
             create_graph: Record the sweep itself, so that gradients can be differentiated again.
+            inputs: The tensors to whose ``grad`` is added, leaves or results; by default all
+                leaves.
 
         Raises:
+            TypeError: Something in ``inputs`` is no Tensor.
             RuntimeError: Nothing to differentiate; self is no scalar and gradient is missing or
                 has another shape; the graph was freed by an earlier ``backward``; a value that a
-                rule needs was changed in place.
+                rule needs was changed in place; an input requires no gradient.
         """
         seed: Any = _seed(self, gradient)
+        wanted = None if inputs is None else {id(x) for x in _checked_inputs("backward", inputs)}
+        if wanted is not None and not wanted:
+            raise misuse("backward(inputs=...): expected at least one input, got none")
         retain = create_graph if retain_graph is None else retain_graph
         if not create_graph:
             # A NumPy number, where it is one, is quicker to calculate with than an array of it.
             seed = seed.data.copy() if self.op is None else seed.data[()]
         with Recording(create_graph):
-            for tensor, g in reverse_sweep(self, seed, raw=not create_graph, retain=retain):
+            for tensor, g in reverse_sweep(
+                self, seed, raw=not create_graph, retain=retain, towards=wanted
+            ):
                 if tensor.op is None:
-                    tensor._accumulate(g)
-                elif tensor._retains_grad:
+                    if wanted is None or id(tensor) in wanted:
+                        tensor._accumulate(g)
+                elif tensor._retains_grad or (wanted is not None and id(tensor) in wanted):
                     tensor._accumulate(g if create_graph else g.copy())
 
     def _accumulate(self, g: Any) -> None:
@@ -217,66 +254,10 @@ class Tensor(Node):
 
     run_hooks = run_hooks
 
-    # --- Changes in place ----------------------------------------------------------------------
-
-    def copy_(self, source: Any) -> Tensor:
-        """Overwrite the elements with ``source``, which broadcasts; returns self."""
-        return self._change("copy_", source, lambda old, new: np.copyto(old, new, "same_kind"))
-
-    def zero_(self) -> Tensor:
-        """Overwrite the elements with 0; returns self."""
-        return self.copy_(0)
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        def assign(old: Array, new: Any) -> None:
-            old[_raw_index(index)] = new
-
-        self._change("assignment to a part", value, assign)
-
-    def __iadd__(self, other: Any) -> Tensor:
-        return self._augment("+=", np.add, other, lambda: self + other)
-
-    def __isub__(self, other: Any) -> Tensor:
-        return self._augment("-=", np.subtract, other, lambda: self - other)
-
-    def __imul__(self, other: Any) -> Tensor:
-        return self._augment("*=", np.multiply, other, lambda: self * other)
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self._augment("/=", np.true_divide, other, lambda: self / other)
-
-    def _augment(
-        self, name: str, ufunc: np.ufunc, other: Any, compute: Callable[[], Tensor]
-    ) -> Tensor:
-        """``self op= other``: in place, or as a recorded operation where the graph needs one."""
-        if self._is_recorded_with(other) and not (self.is_leaf and self._requires_grad):
-            return compute()
-        return self._change(name, other, lambda old, new: ufunc(old, new, out=old))
-
-    def _change(self, name: str, other: Any, change: Callable[[Array, Any], Any]) -> Tensor:
-        if self._is_recorded_with(other):
-            raise misuse(
-                f"{name}: a tensor whose gradient is recorded cannot be changed in place, because "
-                "the graph would not know.\n"
-                "  Write an update of a parameter under `with no_grad():`, anything else as a new "
-                "tensor (y = y + 1, where(...))."
-            )
-        value = other.data if isinstance(other, Tensor) else other
-        try:
-            change(self.data, value)
-        except (IndexError, TypeError, ValueError) as error:
-            raise explain_change(name, self.data, value, error) from error
-        note_change(self.data, f"{name} at {users_line()}")
-        return self
-
-    def _is_recorded_with(self, other: Any) -> bool:
-        tracked = self._requires_grad or (isinstance(other, Tensor) and other._requires_grad)
-        return mode.recording and tracked
-
     # --- Operations ----------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Tensor:
-        return self._apply(ops.getitem, self, index=_raw_index(index))
+        return self._apply(ops.getitem, self, index=raw_index(index))
 
     @staticmethod
     def apply_primitive(
@@ -315,7 +296,7 @@ class Tensor(Node):
 
 def gradients(
     output: Tensor,
-    inputs: Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
     gradient: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
@@ -325,15 +306,21 @@ def gradients(
 
     Args:
         output: A tensor that requires a gradient.
-        inputs: Tensors that require one, leaves or results; of each, its own shape comes back.
+        inputs: One Tensor or several that require one, leaves or results; of each, its own shape
+            comes back.
         gradient, retain_graph, create_graph: As for ``Tensor.backward``.
         follow: Whether to go on behind a tensor, to what it was computed from; by default always.
 
     Returns:
         For each input a Tensor, or None if the output does not depend on it.
 
+    Raises:
+        TypeError: An input is no Tensor.
+        RuntimeError: As for ``Tensor.backward``.
+
     Source: torch.autograd.grad.
     """
+    inputs = _checked_inputs("gradients", inputs)
     wanted = {id(x) for x in inputs}
     seed = _seed(output, gradient)
     retain = create_graph if retain_graph is None else retain_graph
@@ -349,6 +336,19 @@ def gradients(
     return [found.get(id(x)) for x in inputs]
 
 
+def _checked_inputs(name: str, inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    chosen = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    for x in chosen:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name}: expected inputs to be Tensors, got {type(x).__name__}")
+        if not x._requires_grad:
+            raise misuse(
+                f"{name}: expected inputs that require a gradient, got one of shape {x.shape} that "
+                "does not"
+            )
+    return chosen
+
+
 def raw_value(x: Any) -> Any:
     """The array of a Tensor ``x``; any other ``x`` as it is."""
     return x.data if isinstance(x, Tensor) else x
@@ -362,13 +362,6 @@ def _as_array(x: Any, op: Primitive) -> Array:
             f"got {type(x).__name__} {x!r}"
         )
     return array
-
-
-def _raw_index(index: Any) -> Any:
-    """An index with arrays of its own in place of Tensors."""
-    if isinstance(index, tuple):
-        return tuple(_raw_index(part) for part in index)
-    return np.array(index.data) if isinstance(index, Tensor) else index
 
 
 def _seed(root: Tensor, gradient: Any) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 from dlcourse.autodiff import Tensor, raw_value
 from dlcourse.autodiff.contributions import contributions
 from dlcourse.autodiff.sweep import reverse_sweep
+from dlcourse.autodiff.trees import flatten, unflatten
 from dlcourse.derivation import layout
 from dlcourse.derivation.formulas import (
     Formula,
@@ -23,7 +24,6 @@ from dlcourse.derivation.rules import rule_formulas
 from dlcourse.drawing import Direction, GraphDrawing
 from dlcourse.figures import draw_graph, history
 from dlcourse.graphs import Graph, Symbol, placeholder
-from dlcourse.graphs.structure import flatten, unflatten
 from dlcourse.ops import Array
 
 

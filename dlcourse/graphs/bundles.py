@@ -13,9 +13,9 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff import Tensor
+from dlcourse.autodiff.trees import flatten
 from dlcourse.graphs.gradient import gradients_of
 from dlcourse.graphs.graph import Graph
-from dlcourse.graphs.structure import flatten
 from dlcourse.graphs.symbol import Symbol, as_operand, placeholder, record_symbols, type_text
 from dlcourse.graphs.tracing import outer_symbols, placeholder_like
 from dlcourse.ops import Primitive

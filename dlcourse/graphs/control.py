@@ -19,6 +19,7 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff import raw_value
+from dlcourse.autodiff.trees import flatten, unflatten
 from dlcourse.graphs.bundles import (
     Bundle,
     Cotangents,
@@ -33,7 +34,6 @@ from dlcourse.graphs.bundles import (
     subgraph,
 )
 from dlcourse.graphs.graph import Graph
-from dlcourse.graphs.structure import flatten, unflatten
 from dlcourse.graphs.symbol import Symbol, placeholder, record_symbols
 from dlcourse.ops import Primitive
 

@@ -26,9 +26,9 @@ from typing import Any, overload
 import numpy as np
 
 from dlcourse.autodiff import Tensor, is_recording, raw_value
+from dlcourse.autodiff.trees import flatten, text, unflatten
 from dlcourse.graphs.compiling import Compiled, compile
 from dlcourse.graphs.graph import Graph
-from dlcourse.graphs.structure import LEAF, flatten, unflatten
 from dlcourse.graphs.symbol import Symbol, type_text
 from dlcourse.graphs.tracing import trace_structured
 
@@ -106,6 +106,7 @@ class Function:
         max_traces: With more traces than this there is a warning.
         cache: The traced functions, by their signatures.
         traces: How often the Python function has run.
+        owner: The class of which it is a method, or None.
         name: What it is called.
         parameters: The Python function's.
     """
@@ -115,6 +116,7 @@ class Function:
     max_traces: int = 8
     cache: dict[Signature, Concrete] = field(default_factory=dict)
     traces: int = 0
+    owner: type | None = None
 
     def __post_init__(self) -> None:
         functools.update_wrapper(self, self.python_function)
@@ -146,15 +148,27 @@ class Function:
                 f"function: an object of {type(instance).__name__} cannot keep the traces of its "
                 "method, since its class has __slots__. Add '__dict__' to them."
             )
-        bound = Function(
-            self.python_function.__get__(instance, owner), self.input_signature, self.max_traces
-        )
-        bound.name = self.name
-        instance.__dict__[self.name] = bound  # found there from the next time on
-        return bound
+        # Found under its name from the next time on, without a call of this method. A method that
+        # a subclass has overridden, and that super() asks for, must not take that place.
+        overridden = getattr(type(instance), self.name, self) is not self
+        key = self.python_function.__qualname__ if overridden else self.name
+        if key not in instance.__dict__:
+            bound = Function(
+                self.python_function.__get__(instance, owner), self.input_signature, self.max_traces
+            )
+            bound.name, bound.owner = self.name, self.owner
+            instance.__dict__[key] = bound
+        method: Function = instance.__dict__[key]
+        return method
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.name = name
+        self.name, self.owner = name, owner
+
+    def __reduce__(self) -> Any:
+        """Copied and pickled by name, without traces; a method is that of the copied object."""
+        if self.owner is None or not hasattr(self.python_function, "__self__"):
+            return self.python_function.__qualname__
+        return _method_of, (self.python_function.__self__, self.owner, self.name)
 
     def __repr__(self) -> str:
         lines = [f"<function {self.name}, traced for {len(self.cache)} signatures>"]
@@ -170,7 +184,7 @@ class Function:
         values = [x for _, x in leaves if _is_array(x)]
         if self.input_signature is not None:
             self._check_input_signature(values)
-        signature = Signature(_text(structure), tuple((name, _kind(x)) for name, x in leaves))
+        signature = Signature(text(structure), tuple((name, _kind(x)) for name, x in leaves))
         if signature not in self.cache:
             self.cache[signature] = self._trace(leaves, structure)
         return self.cache[signature], values
@@ -258,6 +272,11 @@ def function(
     return Function(python_function)
 
 
+def _method_of(instance: Any, owner: type, name: str) -> Function:
+    method: Function = owner.__dict__[name].__get__(instance, owner)
+    return method
+
+
 def _is_array(x: Any) -> bool:
     return isinstance(x, np.ndarray | np.generic | Tensor | Symbol)
 
@@ -269,14 +288,3 @@ def _kind(x: Any) -> Any:
     if isinstance(x, bool | int | float | complex | str | bytes):
         return f"{x!r}"  # so that 1, 1.0 and True differ, and 0.0 and -0.0
     return Identity(x)
-
-
-def _text(structure: Any) -> str:
-    """A structure of containers as text: equal structures have equal texts."""
-    if structure is LEAF:
-        return "."
-    if isinstance(structure, dict):
-        return "{" + ", ".join(f"{k!r}: {_text(v)}" for k, v in structure.items()) + "}"
-    if isinstance(structure, list | tuple):
-        return f"{type(structure).__name__}({', '.join(map(_text, structure))})"
-    return "None"

@@ -144,6 +144,11 @@ class Symbol(Node):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NoReturn:
         self._no_value("a NumPy function", "Use the operation of dlcourse in its place.")
 
+    def __format__(self, spec: str) -> str:
+        if spec:
+            self._no_value("a format", "Return it from the function and format the result.")
+        return repr(self)
+
     def item(self) -> NoReturn:
         self._no_value("item()", "Return it from the function and convert the result.")
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from dlcourse.autodiff import Tensor
+from dlcourse.autodiff.trees import flatten, unflatten
 from dlcourse.graphs.graph import Graph
-from dlcourse.graphs.structure import flatten, unflatten
 from dlcourse.graphs.symbol import Symbol, placeholder, record_symbols
 
 

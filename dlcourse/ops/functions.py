@@ -10,14 +10,22 @@ import numpy as np
 
 from dlcourse.ops import table
 from dlcourse.ops.axes import position
+from dlcourse.ops.axis_names import ValuesAndIndices, takes_dim
 from dlcourse.ops.primitive import as_value
-from dlcourse.ops.rules import expand_dims, slice_along, squeeze, swapaxes
+from dlcourse.ops.rules import expand_dims as plain_expand_dims
+from dlcourse.ops.rules import slice_along, swapaxes
+from dlcourse.ops.rules import squeeze as plain_squeeze
 
 __all__ = [
     "einsum", "expand_dims", "moveaxis", "one_hot", "split", "squeeze", "stack", "swapaxes", "topk",
 ]  # fmt: skip
 
 
+expand_dims = takes_dim(plain_expand_dims)
+squeeze = takes_dim(plain_squeeze)
+
+
+@takes_dim
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     """The arrays, all of one shape, joined along a new axis.
 
@@ -34,6 +42,7 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Any:
     return table.concatenate([expand_dims(a, axis) for a in arrays], axis=axis)
 
 
+@takes_dim
 def split(a: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
     """The parts of ``a`` along an axis.
 
@@ -82,30 +91,36 @@ def moveaxis(a: Any, source: int | Sequence[int], destination: int | Sequence[in
     return table.transpose(a, axes=tuple(order))
 
 
-def topk(a: Any, k: int, axis: int = -1, largest: bool = True) -> Any:
+def topk(a: Any, k: int, axis: int = -1, largest: bool = True, *, dim: int | None = None) -> Any:
     """The ``k`` largest elements along an axis in descending order, or the smallest in ascending.
-
-    ``argsort`` has their positions.
 
     Args:
         a: Any shape with at least one axis.
         k: How many elements.
         axis: Along which axis.
         largest: False for the smallest elements.
+        dim: In place of axis; the result is a pair then, ``(values, indices)``.
 
     Raises:
-        ValueError: The axis has fewer than k elements.
+        ValueError: The axis has fewer than k elements, or a has no such axis.
 
-    Source: torch.topk, whose first result this is.
+    Source: torch.topk, which gives the pair always.
     """
     a = as_value(a)
-    n = a.shape[position("topk", axis, len(a.shape))]
+    along = axis if dim is None else dim
+    n = a.shape[position("topk", along, len(a.shape))]
     if not 0 <= k <= n:
-        raise ValueError(f"topk: expected 0 <= k <= {n}, the length of axis {axis}, got k={k}")
-    ascending = table.sort(a, axis=axis)
-    if not largest:
-        return slice_along(ascending, axis, 0, k)
-    return table.flip(slice_along(ascending, axis, n - k, n), axis=axis)
+        raise ValueError(f"topk: expected 0 <= k <= {n}, the length of axis {along}, got k={k}")
+
+    def ends(ordered: Any) -> Any:
+        if not largest:
+            return slice_along(ordered, along, 0, k)
+        return table.flip(slice_along(ordered, along, n - k, n), axis=along)
+
+    if dim is None:
+        return ends(table.sort(a, axis=along))
+    indices = ends(table.argsort(a, axis=along))
+    return ValuesAndIndices(table.take_along_axis(a, indices, axis=along), indices)
 
 
 def one_hot(labels: Any, classes: int, dtype: Any = np.float64) -> Any:

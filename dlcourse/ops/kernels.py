@@ -213,6 +213,14 @@ def min(a: Array, axis: Axis = None, keepdims: bool = False, out: Any = None) ->
     return np.minimum.reduce(a, axis=axis, keepdims=keepdims, out=out)
 
 
+def any(a: Array, axis: Axis = None, keepdims: bool = False) -> Any:
+    return np.any(a, axis=axis, keepdims=keepdims)
+
+
+def all(a: Array, axis: Axis = None, keepdims: bool = False) -> Any:
+    return np.all(a, axis=axis, keepdims=keepdims)
+
+
 def argmax(a: Array, axis: int | None = None, keepdims: bool = False) -> Any:
     return np.argmax(a, axis=axis, keepdims=keepdims)
 
@@ -375,7 +383,9 @@ def is_basic(index: Any) -> bool:
     """Whether ``index`` selects a view: integers, slices, None and ... alone."""
     parts = index if isinstance(index, tuple) else (index,)
     plain = (slice, np.integer)
-    return all(p is None or p is ... or type(p) is int or isinstance(p, plain) for p in parts)
+    return builtins.all(
+        p is None or p is ... or type(p) is int or isinstance(p, plain) for p in parts
+    )
 
 
 @in_float32

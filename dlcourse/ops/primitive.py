@@ -13,6 +13,7 @@ from numpy.exceptions import AxisError
 from numpy.typing import NDArray
 
 from dlcourse.ops.axes import axis_problem
+from dlcourse.ops.axis_names import in_our_names
 
 Array: TypeAlias = NDArray[Any]
 Axis: TypeAlias = int | tuple[int, ...] | None
@@ -42,6 +43,8 @@ class Primitive:
         expand: The same operation written with smaller ones; a static graph is compiled from those.
             It may return None: not for these arguments.
         pure: The same arguments always give the same value (random numbers do not).
+        pair: For one whose elements PyTorch gives with their indices: of an array and the other
+            parameters the values along ``axis`` with their indices, which ``dim=`` asks for.
 
     Attributes:
         arguments: The names of the array arguments; empty if there may be any number.
@@ -60,6 +63,7 @@ class Primitive:
         "kernel",
         "meaning",
         "name",
+        "pair",
         "parameters",
         "pure",
         "rules",
@@ -78,6 +82,7 @@ class Primitive:
         elementwise: bool = False,
         expand: Callable[..., Any] | None = None,
         pure: bool = True,
+        pair: Callable[..., Any] | None = None,
     ) -> None:
         self.name = name
         self.kernel = kernel
@@ -88,6 +93,7 @@ class Primitive:
         self.elementwise = elementwise
         self.expand = expand
         self.pure = pure
+        self.pair = pair
         if isinstance(kernel, np.ufunc):
             named: list[str] = ["out"]
         else:
@@ -104,22 +110,22 @@ class Primitive:
     def __call__(self, *arguments: Any, **parameters: Any) -> Any:
         fits = len(arguments) == len(self.arguments)
         if not fits or (parameters and not parameters.keys() <= self._known):
+            if self.pair is not None and parameters.get("dim") is not None:
+                return self.pair(*arguments, **in_our_names(self.name, self._known, parameters))
             arguments, parameters = self._bind(arguments, parameters)
-        has_array = has_number = has_other = False
+        numbers = others = 0
         for argument in arguments:
             kind = type(argument)
             if kind is np.ndarray:
-                has_array = True
-            elif kind is int or kind is float:
-                has_number = True
+                continue
+            if kind is int or kind is float:
+                numbers += 1
             elif hasattr(argument, "apply_primitive"):
                 return argument.apply_primitive(self, arguments, parameters)
-            elif hasattr(argument, "dtype"):
-                has_array = True
-            else:
-                has_other = True
-        if has_other or not has_array or (has_number and not self.elementwise):
-            arguments = self._arrays(arguments, has_array)
+            elif not isinstance(argument, np.generic):
+                others += 1
+        if others or (numbers and not (self.elementwise and numbers < len(arguments))):
+            arguments = self._arrays(arguments)
         try:
             return self.kernel(*arguments, **parameters)
         except (IndexError, ValueError) as error:
@@ -152,11 +158,12 @@ class Primitive:
             y = self.kernel(*[_example(x, (1,)) for x in arguments], **parameters)
         return np.broadcast_shapes(*[np.shape(x) for x in arguments]), np.asarray(y).dtype
 
-    def _arrays(self, arguments: tuple[Any, ...], has_array: bool) -> tuple[Any, ...]:
+    def _arrays(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments as arrays. Beside an array, a number of an elementwise operation stays.
 
         So it takes the array's dtype, as in NumPy.
         """
+        has_array = any(hasattr(x, "dtype") for x in arguments)
         stays = (bool, int, float) if self.elementwise and has_array else ()
         arrays = [
             x if hasattr(x, "dtype") or isinstance(x, stays) or _is_bundle(x) else np.asarray(x)
@@ -174,6 +181,7 @@ class Primitive:
         self, arguments: tuple[Any, ...], parameters: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The array arguments, and all parameters by name."""
+        parameters = in_our_names(self.name, self._known, parameters)
         try:
             given = self.signature.bind_partial(*arguments, **parameters).arguments
             if self.each is not None:
@@ -219,14 +227,16 @@ def primitive(
     elementwise: bool = False,
     expand: Callable[..., Any] | None = None,
     pure: bool = True,
+    pair: Callable[..., Any] | None = None,
     **rules: Rule | None,
 ) -> Primitive:
     """Enter an operation into the table and return it; the arguments are Primitive's."""
     if name in PRIMITIVES:
         raise ValueError(f"primitive {name!r} is already in the table; choose another name")
     PRIMITIVES[name] = Primitive(
-        name, kernel, meaning, rules, each=each, elementwise=elementwise, expand=expand, pure=pure
-    )
+        name, kernel, meaning, rules, each=each, elementwise=elementwise, expand=expand, pure=pure,
+        pair=pair,
+    )  # fmt: skip
     return PRIMITIVES[name]
 
 

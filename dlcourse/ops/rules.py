@@ -57,13 +57,16 @@ def expand_dims(a: Any, axis: int) -> Any:
     return t.reshape(a, shape=(*a.shape[:i], 1, *a.shape[i:]))
 
 
-def squeeze(a: Any, axis: int) -> Any:
-    """``a`` without its axis ``axis``, which must have length 1."""
+def squeeze(a: Any, axis: Axis = None) -> Any:
+    """``a`` without its axes ``axis``, which must have length 1; by default without all such."""
     a = as_value(a)
-    i = position("squeeze", axis, len(a.shape))
-    if a.shape[i] != 1:
-        raise ValueError(f"squeeze: expected an axis of length 1, got axis={axis} of {a.shape}")
-    return t.reshape(a, shape=(*a.shape[:i], *a.shape[i + 1 :]))
+    shape, ndim = a.shape, len(a.shape)
+    if axis is None:
+        return t.reshape(a, shape=tuple(n for n in shape if n != 1))
+    removed = {position("squeeze", i, ndim) for i in (axis if isinstance(axis, tuple) else (axis,))}
+    if any(shape[i] != 1 for i in removed):
+        raise ValueError(f"squeeze: expected an axis of length 1, got axis={axis} of {shape}")
+    return t.reshape(a, shape=tuple(n for i, n in enumerate(shape) if i not in removed))
 
 
 def swapaxes(a: Any, axis1: int, axis2: int) -> Any:

@@ -23,7 +23,7 @@ import operator
 
 import numpy as np
 
-from dlcourse.ops import convolution, error_function, kernels, rules
+from dlcourse.ops import convolution, error_function, kernels, pairs, rules
 from dlcourse.ops.primitive import Primitive, elementwise, primitive
 from dlcourse.ops.rules import reduced_count, restore_axes
 
@@ -52,6 +52,13 @@ reciprocal = elementwise("reciprocal", lambda a, out=None: np.true_divide(1, a, 
 power = elementwise("power", operator.pow, "a ** b",
     a=rules.power_a,
     b=rules.power_b)
+remainder = elementwise("remainder", np.remainder, "a % b, with the sign of b",
+    a=lambda g, y, a, b: g,
+    b=lambda g, y, a, b: -g * floor_divide(a, b))
+floor_divide: Primitive = elementwise("floor_divide", np.floor_divide,
+    "a // b, the largest whole number <= a / b",
+    a=lambda g, y, a, b: g * 0,
+    b=lambda g, y, a, b: g * 0)
 
 # Powers, exponentials, logarithms
 square = elementwise("square", np.square, "a ** 2",
@@ -195,13 +202,17 @@ norm = primitive("norm", kernels.norm,
     a=lambda g, y, a, axis=None, keepdims=False:
         restore_axes(g, a, axis) * divide_or_zero(a, restore_axes(y, a, axis)))
 max = primitive("max", kernels.max, "the largest element over axis; ties share the gradient",
+    pair=pairs.largest,
     a=rules.share_among_extremes)
 min = primitive("min", kernels.min, "the smallest element over axis; ties share the gradient",
+    pair=pairs.smallest,
     a=rules.share_among_extremes)
 argmax = primitive("argmax", kernels.argmax,
     "the position of the first largest element along axis", a=None)
 argmin = primitive("argmin", kernels.argmin,
     "the position of the first smallest element along axis", a=None)
+any = primitive("any", kernels.any, "whether an element over axis is true (not 0)", a=None)
+all = primitive("all", kernels.all, "whether all elements over axis are true (not 0)", a=None)
 logsumexp = primitive("logsumexp", kernels.logsumexp,
     "log(sum(exp(a))) over axis, without overflow",
     a=lambda g, y, a, axis=None, keepdims=False:
@@ -219,6 +230,7 @@ cumsum: Primitive = primitive("cumsum", kernels.cumsum,
     "the sums of the first 1, 2, ... elements along axis",
     a=lambda g, y, a, axis: flip(cumsum(flip(g, axis=axis), axis=axis), axis=axis))
 sort = primitive("sort", kernels.sort, "the elements in ascending order along axis",
+    pair=pairs.sorted_pair,
     a=lambda g, y, a, axis=-1:
         scatter_add_along_axis(g, argsort(a, axis=axis), axis=axis, shape=a.shape))
 argsort: Primitive = primitive("argsort", kernels.argsort,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from parity import normal
 
 import dlcourse as dl
-from dlcourse import Tensor, ops
+from dlcourse import Tensor, autodiff, ops
 from dlcourse.graphs import trace
 
 
@@ -26,6 +26,8 @@ def test_every_operation_and_function_is_exported_under_its_name() -> None:
 
 def test_no_helper_of_a_rule_is_exported() -> None:
     table = {*ops.PRIMITIVES, *ops.functions.__all__, *ops.networks.__all__}
+    table |= {*ops.torch_names.__all__, *autodiff.creation.__all__}
+    table |= {name for name in dl.__all__ if isinstance(getattr(np, name, None), type)}
     for name in set(dl.__all__) - table:
         assert getattr(dl, name).__module__.startswith("dlcourse.autodiff"), name
 

@@ -172,7 +172,7 @@ def test_what_is_printed_is_what_runs(case: Case) -> None:
 
 def test_the_text_is_what_numpy_is_asked_to_do() -> None:
     compiled = compile(trace(lambda x, w: ops.relu(x @ w).sum(axis=1), X, normal((4, 5))))
-    total = "sum(v2, axis=1, keepdims=False, out=v3)"
+    total = "sum(v2, axis=1, out=v3)"
     assert compiled.source == (
         "def function(x, w):\n"
         "    # c1 = 0.0\n"

@@ -35,7 +35,7 @@ def test_a_graph_reads_as_code() -> None:
         "    v2: f64[2,4]  = add(v1, params_b)\n"
         "    v3: f64[2,4]  = relu(v2)\n"
         "    v4: f64[2,3]  = getitem(v3, index=(:, 1:))\n"
-        "    v5: f64[3]    = sum(v4, axis=0, keepdims=False)\n"
+        "    v5: f64[3]    = sum(v4, axis=0)\n"
         "    v6: bool[2,4] = greater(v3, 0.5)\n"
         "    v7: f64[2,4]  = where(v6, v3, 0)\n"
         "    return v5, v7"
@@ -150,8 +150,9 @@ def test_dropout_draws_at_each_run_and_not_when_it_is_traced() -> None:
         (lambda x: x * float(x.sum()), r"float\(\)"),
         (lambda x: x[int(x.sum())], r"int\(\)"),
         (lambda x: x * x.sum().item(), r"item\(\)"),
-        (lambda x: np.stack([x, x]), "NumPy function"),
-        (lambda x: np.exp(x), "ufuncs"),
+        (lambda x: np.median(x), "NumPy function"),
+        (lambda x: np.add.reduce(x), "NumPy function"),
+        (lambda x: f"{x.sum():.3f}", "a format needs a number"),
         (lambda x: x[x[0].astype(int)], "take_along_axis"),
         (lambda x: x[0, x[0].astype(int)], "take_along_axis"),
         (lambda x: x * Tensor([1.0, 2.0, 3.0], requires_grad=True), "would become a constant"),

@@ -304,7 +304,7 @@ def test_a_primitive_cannot_be_entered_twice() -> None:
         lambda x: ops.add(x),
         lambda x: ops.add(x, x, x),
         lambda x: ops.sum(x, 0, axis=0),
-        lambda x: ops.sum(x, dim=0),
+        lambda x: ops.sum(x, dim=0, axes=0),
         lambda x: ops.sum(x, where=x > 0),
     ],
 )

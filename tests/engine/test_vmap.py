@@ -175,7 +175,7 @@ def test_it_is_traced_into_a_static_graph(f: Callable[..., Any]) -> None:
         (lambda: vmap(dl.add, None)(X, X), ValueError, r"got \[\]"),
         (lambda: vmap(dl.exp)(X[:0]), ValueError, r"got \[0\]"),
         (lambda: vmap(lambda x: x if x.sum() > 0 else -x)(X), TypeError, "use where"),
-        (lambda: vmap(lambda x: np.exp(x))(X), TypeError, "Batched"),
+        (lambda: vmap(lambda x: np.median(x))(X), TypeError, "single examples"),
         (lambda: vmap(lambda x: x @ x[:2])(X), ValueError, "matmul"),
     ],
 )

@@ -116,7 +116,11 @@ def both_where(call: Callable[..., Any]) -> tuple[Callable[..., Any], Callable[.
     return partial(call, ops.where), partial(call, torch.where)
 
 
-ARITHMETIC = "add subtract multiply divide power maximum minimum arctan2 hypot"
+def whole_part(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return torch.div(a, b, rounding_mode="floor")
+
+
+ARITHMETIC = "add subtract multiply divide power maximum minimum arctan2 hypot remainder"
 COMPARISONS = "equal not_equal less less_equal greater greater_equal logical_and logical_or"
 
 
@@ -129,6 +133,9 @@ def binary_cases() -> list[Case]:
         for a, b in PAIRS:
             inputs = (draw_a(a, 1), draw_b(b, 2))
             cases.append(Case(n, f"{a}{b}", ops.PRIMITIVES[n], in_torch(n), inputs))
+    for a, b in PAIRS:
+        inputs = (normal(a, 1), away_from_zero(b, 2))
+        cases.append(Case("floor_divide", f"{a}{b}", ops.floor_divide, whole_part, inputs))
     for n in COMPARISONS.split():
         for a, b in PAIRS:
             inputs = (np.round(normal(a, 1)), np.round(normal(b, 2)))
@@ -172,6 +179,7 @@ def corner_cases() -> list[Case]:
     exponents = [0.0, 1.0, 2.0, 3.0, 2.0, 3.0, -1.0, 0.0, 0.0, 0.5]
     tiny, halves = [-1e-20, 0.0, 1e-20], [-2.5, -1.5, -0.5, -0.0, 0.5, 1.5, 2.0, inf, nan]
     axes = [1.0, -1.0, 0.0, -2.0]
+    signs = [7.5, -7.5, 7.5, -7.5, 6.0, -6.0], [2.0, 2.0, -2.0, -2.0, 3.0, 3.0]
     column, row = [[0.0], [-2.0]], [0.0, 1.0, 2.0]
     return [
         *(corner(n, "tails", ops.PRIMITIVES[n], in_torch(n), tails) for n in ("sigmoid", "tanh")),
@@ -199,6 +207,9 @@ def corner_cases() -> list[Case]:
         corner("log", "at zero", ops.log, torch.log, [0.0, 1e-300, inf]),
         corner("sqrt", "at zero", ops.sqrt, torch.sqrt, [0.0, 1e-300, inf]),
         corner("divide", "by zero", ops.divide, torch.divide, [1.0, -1.0], [0.0, 0.0]),
+        corner("remainder", "signs", ops.remainder, torch.remainder, *signs),
+        corner("floor_divide", "signs", ops.floor_divide, whole_part, *signs),
+        corner("remainder", "by zero", ops.remainder, torch.remainder, [1.0, -1.0], [0.0, 0.0]),
         corner("maximum", "ties", ops.maximum, torch.maximum, tied_a, tied_b),
         corner("minimum", "ties", ops.minimum, torch.minimum, tied_a, tied_b),
         corner("maximum", "nan", ops.maximum, torch.maximum, [nan, 1.0], [1.0, nan]),

@@ -200,8 +200,37 @@ def corner_cases() -> list[Case]:
     return cases
 
 
+def truth_cases() -> list[Case]:
+    cases = []
+    for n in ("any", "all"):
+        for shape, axis in AXES + AXES_OF_NO_LENGTH:
+            x = np.round(normal(shape))
+            cases.append(
+                Case(
+                    n,
+                    f"{shape} axis={axis}",
+                    lambda a, n=n, axis=axis: ops.PRIMITIVES[n](a, axis=axis),
+                    lambda a, n=n, axis=axis: in_torch(n)(a, dim=dims(a, axis)),
+                    (x,),
+                    smooth=False,
+                )
+            )
+        x = np.array([[nan, 0.0], [inf, 1.0]])
+        cases.append(
+            corner(
+                n,
+                "keepdims",
+                lambda a, n=n: ops.PRIMITIVES[n](a, axis=1, keepdims=True),
+                lambda a, n=n: in_torch(n)(a, dim=1, keepdim=True),
+                x,
+            )
+        )
+    return cases
+
+
 CASES = [
     *reduction_cases(),
+    *truth_cases(),
     *prod_cases(),
     *variance_cases(),
     *positions_cases(),

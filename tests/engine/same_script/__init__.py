@@ -1,0 +1,1 @@
+"""Programs that PyTorch and dlcourse run alike, by subject."""
