@@ -148,6 +148,8 @@ def _recurrent(twin: str, order: tuple[int, ...], two_biases: bool = False) -> _
     def to_keras(own: Arrays) -> dict[str, Array]:
         if "weight_ih_l1" in own:
             raise ValueError(f"{twin}: a Keras layer has one layer, got num_layers > 1")
+        if "weight_ih_l0_reverse" in own:
+            raise ValueError(f"{twin}: a Keras layer has one direction, got bidirectional=True")
         weights = {
             "kernel": gates(own["weight_ih_l0"]).T,
             "recurrent_kernel": gates(own["weight_hh_l0"]).T,

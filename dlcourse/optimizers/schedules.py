@@ -261,7 +261,8 @@ class PolynomialLR(Schedule):
         super().__init__(optimizer)
 
     def rate(self, lr: float, step: int) -> float:
-        return lr * (1 - min(step, self.total_iters) / self.total_iters) ** self.power
+        rest: float = (1 - min(step, self.total_iters) / self.total_iters) ** self.power
+        return lr * rest
 
 
 class CosineAnnealingLR(Schedule):
@@ -319,7 +320,8 @@ class LambdaLR(Schedule):
 
     def rate(self, lr: float, step: int) -> float:
         """As of Schedule; by the function of the first group."""
-        return lr * self.lr_lambdas[0](step)
+        factor: float = self.lr_lambdas[0](step)
+        return lr * factor
 
     def _next_rates(self, step: int) -> list[float]:
         return [lr * f(step) for lr, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
@@ -343,7 +345,8 @@ class MultiplicativeLR(Schedule):
 
     def rate(self, lr: float, step: int) -> float:
         """As of Schedule; by the function of the first group."""
-        return lr * math.prod(self.lr_lambdas[0](i) for i in range(1, step + 1))
+        factor: float = math.prod(self.lr_lambdas[0](i) for i in range(1, step + 1))
+        return lr * factor
 
     def _next_rates(self, step: int) -> list[float]:
         return self._scaled(step) if step else self.get_last_lr()
