@@ -35,10 +35,12 @@ def settings_of(module: Module) -> str:
     """
     shown = []
     for parameter in _parameters(type(module)):
-        value = vars(module).get(parameter.name)
-        if isinstance(value, Tensor):  # such as a bias, which the argument asked for
-            value = True
-        if parameter.name not in vars(module) or not _is_plain(value):
+        if parameter.name not in vars(module):
+            continue
+        value = vars(module)[parameter.name]
+        if type(parameter.default) is bool and (value is None or isinstance(value, Tensor)):
+            value = value is not None  # such as a bias, which the argument asked for
+        if not _is_plain(value):
             continue
         if parameter.default is parameter.empty or value != parameter.default:
             shown.append(f"{parameter.name}={value!r}")
@@ -47,6 +49,7 @@ def settings_of(module: Module) -> str:
 
 def _parameters(kind: type) -> Iterator[inspect.Parameter]:
     """The arguments of a class; in the place of ``**options``, those of the class above it."""
+    seen: set[str] = set()
     for i, cls in enumerate(kind.__mro__):
         if "__init__" not in vars(cls) or cls is object:
             continue
@@ -54,7 +57,8 @@ def _parameters(kind: type) -> Iterator[inspect.Parameter]:
         for parameter in list(inspect.signature(vars(cls)["__init__"]).parameters.values())[1:]:
             if parameter.kind is parameter.VAR_KEYWORD:
                 passed_on = i + 1 < len(kind.__mro__)
-            else:
+            elif parameter.name not in seen:
+                seen.add(parameter.name)
                 yield parameter
         if not passed_on:
             return
