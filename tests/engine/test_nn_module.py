@@ -106,11 +106,18 @@ def test_hooks_see_and_replace_what_goes_in_and_comes_out() -> None:
 
 
 def test_a_hook_acts_in_a_static_graph_and_is_no_part_of_the_state() -> None:
+    class Watcher(Module):
+        """A hook with a parameter, which is not one of the module that it watches."""
+
+        def __init__(self) -> None:
+            self.scale = Tensor(2.0, requires_grad=True)
+
+        def forward(self, _module, _inputs, y):
+            return y * self.scale.data
+
     model = nn.Linear(2, 3)
     state = list(model.state_dict())
-    model.register_forward_hook(nn.Sequential(nn.Linear(2, 2)).children)
-    model._hooks.after.clear()
-    model.register_forward_hook(lambda _, __, y: 2 * y)
+    model.register_forward_hook(Watcher())
     assert list(model.state_dict()) == state
     assert model.modules() == [model]
     values = dict(sorted(model.named_parameters()))
@@ -153,7 +160,7 @@ def test_a_module_prints_its_layers_nested_with_their_settings() -> None:
     )
     assert repr(model) == (
         "Sequential(\n"
-        "  (0): Conv2d(in_channels=1, out_channels=4, kernel_size=(3, 3), padding=1, bias=None)\n"
+        "  (0): Conv2d(in_channels=1, out_channels=4, kernel_size=(3, 3), padding=1, bias=False)\n"
         "  (1): Sequential(\n"
         "    (0): ReLU()\n"
         "    (1): Dropout(rate=0.1)\n"
