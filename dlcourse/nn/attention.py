@@ -187,7 +187,8 @@ class MultiheadAttention(Module):
                 that must be given as well.
 
         Returns:
-            (result, weights): (N, L, E), and (N, L, S), or (N, num_heads, L, S) for each head.
+            The result (N, L, E), and the weights (N, L, S), or those of each head
+            (N, num_heads, L, S), or None.
 
         Raises:
             ValueError: The shapes do not fit.

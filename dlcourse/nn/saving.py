@@ -36,6 +36,10 @@ def save_npz(path: str | Path, state: Mapping[str, Any]) -> None:
 
     np.savez would refuse a Tensor that is called "file".
 
+    Args:
+        path: The file.
+        state: Arrays or Tensors by name.
+
     Raises:
         ValueError: A value is no array of numbers.
     """
@@ -47,6 +51,9 @@ def save_npz(path: str | Path, state: Mapping[str, Any]) -> None:
 
 def load_npz(path: str | Path) -> dict[str, Array]:
     """The arrays of an .npz file, by name; nothing is unpickled.
+
+    Args:
+        path: The file.
 
     Raises:
         ValueError: The file is no .npz file, is damaged, or holds something else than arrays.
@@ -73,6 +80,10 @@ def _member(archive: zipfile.ZipFile, name: str) -> Array:
 def save_safetensors(path: str | Path, state: Mapping[str, Any]) -> None:
     """Write arrays by name into a safetensors file.
 
+    Args:
+        path: The file.
+        state: Arrays or Tensors by name.
+
     Raises:
         ValueError: The format has no such dtype.
     """
@@ -83,6 +94,9 @@ def save_safetensors(path: str | Path, state: Mapping[str, Any]) -> None:
 
 def load_safetensors(path: str | Path) -> dict[str, Array]:
     """The arrays of a safetensors file, by name.
+
+    Args:
+        path: The file.
 
     Raises:
         ValueError: The file is damaged, no safetensors file, or has a dtype that NumPy lacks.
@@ -121,6 +135,9 @@ def save_checkpoint(path: str | Path, state: Mapping[str, Any]) -> None:
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """What save_checkpoint has written, with arrays as NumPy's; nothing is unpickled.
+
+    Args:
+        path: The file.
 
     Raises:
         ValueError: The file is damaged, or no such checkpoint.

@@ -207,6 +207,53 @@ def test_a_layer_runs_as_a_compiled_static_graph_of_its_parameters(case) -> None
     assert all(type(a) is np.ndarray for a in flat(at_once))
 
 
+@each_case
+def test_the_gradient_of_a_layer_runs_as_a_compiled_static_graph(case) -> None:
+    layer = case.ours().eval()
+    names = sorted(dict(layer.named_parameters()))
+    values = {name: dict(layer.named_parameters())[name] for name in names}
+    x = example(case)
+
+    def total(values, x):
+        return sum((y * y).sum() for y in flat(functional_call(layer, values, x)))
+
+    if case.integers:
+        graph = gradient(trace(lambda values: total(values, x), values), with_value=False)
+        found = compile(graph)(*[p.data for p in values.values()])
+        inputs = []
+    else:
+        graph = gradient(trace(total, values, x), with_value=False)
+        found = compile(graph)(*[p.data for p in values.values()], x)
+        inputs = [Tensor(x, requires_grad=True)]
+    total(values, *inputs or [x]).backward()
+    for p, g in zip([*values.values(), *inputs], found, strict=True):
+        np.testing.assert_allclose(g, p.grad.data, rtol=1e-9, atol=1e-11)
+
+
+@each_case
+def test_a_layer_has_pytorchs_value_and_gradients_in_float32(case) -> None:
+    ours, theirs = case.ours(), case.theirs()
+    for tensor in [*ours.parameters(), *ours.buffers()]:
+        if tensor.dtype == np.float64:
+            tensor.data = tensor.data.astype(np.float32)
+    load_into_torch(ours, theirs)
+    x = example(case) if case.integers else example(case).astype(np.float32)
+    a, b = Tensor(x), torch.tensor(x)
+    if not case.integers:
+        a.requires_grad = True
+        b.requires_grad_()
+    y, z = flat(ours(a)), flat(theirs(b))
+    for mine, other in zip(y, z, strict=True):
+        assert mine.dtype == np.float32
+        np.testing.assert_allclose(mine.data, other.detach().numpy(), rtol=1e-4, atol=1e-5)
+    sum((part * part).sum() for part in y).backward()
+    sum((part * part).sum() for part in z).backward()
+    for p, q in zip([a, *ours.parameters()], [b, *theirs.parameters()], strict=True):
+        if q.grad is not None:
+            assert p.grad.dtype == np.float32
+            np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=2e-3, atol=1e-4)
+
+
 def test_a_compiled_training_step_moves_a_network_with_dropout_as_the_dynamic_one_does() -> None:
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(8, 1, 6, 6)), rng.integers(0, 3, 8)
