@@ -47,7 +47,8 @@ def for_torch(options, dtype):
 def test_attention_has_pytorchs_value_and_gradients(options, dtype, rtol) -> None:
     ours = [Tensor(a, requires_grad=True) for a in arguments(dtype)]
     theirs = [torch.tensor(a, requires_grad=True) for a in arguments(dtype)]
-    y = scaled_dot_product_attention(*ours, **options)
+    with np.errstate(invalid="raise"):  # not even where a query sees nothing
+        y = scaled_dot_product_attention(*ours, **options)
     z = F.scaled_dot_product_attention(*theirs, **for_torch(options, theirs[0].dtype))
     assert y.dtype == dtype
     np.testing.assert_allclose(y.data, z.detach().numpy(), rtol=rtol, atol=rtol)
@@ -184,6 +185,13 @@ def test_attention_runs_as_a_static_graph_of_its_parameters_with_a_mask() -> Non
 
 def ours_called(layer, values, x, padding):
     return functional_call(layer, values, x, x, x, padding)
+
+
+def test_biases_of_attention_begin_as_zeros_as_in_pytorch() -> None:
+    layer, twin = nn.MultiheadAttention(6, 2), torch.nn.MultiheadAttention(6, 2)
+    for name, value in twin.state_dict().items():
+        if "bias" in name:
+            np.testing.assert_array_equal(layer.state_dict()[name], value.numpy())
 
 
 def test_dropout_of_attention_acts_in_training_only() -> None:

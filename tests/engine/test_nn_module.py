@@ -143,6 +143,8 @@ def test_frozen_parameters_stay_in_the_state_and_thaw_again() -> None:
     model.requires_grad_()
     assert [name for name, _ in model.named_parameters()] == names
     assert not model[1].running_mean.requires_grad
+    model[0].weight.requires_grad = False  # after it was thawed, so not for the method to thaw
+    assert not model.requires_grad_()[0].weight.requires_grad
     other = nn.Linear(2, 2)
     other.weight.requires_grad = False  # not frozen by the method, so not thawed by it
     other.requires_grad_(False).requires_grad_()

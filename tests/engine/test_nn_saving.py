@@ -362,6 +362,12 @@ def test_a_checkpoint_keeps_every_tree_of_arrays_and_plain_values(tree, tmp_path
     assert_same_tree(load_checkpoint(path), tree)
 
 
+def test_keys_that_look_alike_and_names_with_dots_keep_their_arrays(tmp_path) -> None:
+    tree = {1: np.ones(2), "1": np.zeros(3), "a": {"b": np.array(1)}, "a.b": np.array(2)}
+    save_checkpoint(tmp_path / "tree", tree)
+    assert_same_tree(load_checkpoint(tmp_path / "tree"), tree)
+
+
 def test_what_a_checkpoint_cannot_hold_is_an_error_that_says_where_and_writes_nothing(
     tmp_path,
 ) -> None:
