@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from dlcourse.autodiff import Tensor, no_grad, raw_value
+from dlcourse.callbacks import Callback, Run
 from dlcourse.data import batches
 from dlcourse.nn import Module
 from dlcourse.ops import Array
-from dlcourse.optimizers import Optimizer, ReduceLROnPlateau, Schedule
+from dlcourse.optimizers import LRScheduler, Optimizer, ReduceLROnPlateau
 
 Metric: TypeAlias = Callable[[Any, Any], Any]  # of the prediction and the target, both batches
 
@@ -27,11 +28,12 @@ class History:
             means over the examples while the model was learning; with ``val_`` in front those on
             the validation data after the epoch; "lr", the learning rate of the first group.
         interrupted: Whether training was stopped from the keyboard.
+        stopped: Whether training was stopped by a callback.
     """
 
     def __init__(self) -> None:
         self.columns: dict[str, list[float]] = {}
-        self.interrupted = False
+        self.interrupted = self.stopped = False
 
     def append(self, **numbers: float) -> None:
         """Add an epoch."""
@@ -48,7 +50,8 @@ class History:
         return max(map(len, self.columns.values()), default=0)
 
     def __repr__(self) -> str:
-        head = f"History of {len(self)} epochs" + (", interrupted" if self.interrupted else "")
+        end = ", interrupted" if self.interrupted else ", stopped" if self.stopped else ""
+        head = f"History of {len(self)} epochs{end}"
         rows = [["epoch", *self.columns]]
         for i, numbers in enumerate(zip(*self.columns.values(), strict=True), start=1):
             rows.append([str(i), *(f"{number:.4g}" for number in numbers)])
@@ -89,9 +92,10 @@ def fit(
     generator: np.random.Generator,
     validation: tuple[Array, Array] | None = None,
     metrics: Mapping[str, Metric] | None = None,
-    schedule: Schedule | ReduceLROnPlateau | None = None,
+    schedule: LRScheduler | ReduceLROnPlateau | None = None,
     schedule_each: Literal["epoch", "batch"] = "epoch",
     progress: bool = True,
+    callbacks: Sequence[Callback] = (),
 ) -> History:
     """Train ``model``: for each epoch the data in new random order, a step for each batch.
 
@@ -110,6 +114,7 @@ def fit(
             ``schedule_each``. One that waits for a plateau is given the validation loss, or
             without validation the loss, of the epoch.
         progress: Whether to show a progress bar, if tqdm is installed.
+        callbacks: What else is to be done, and when to stop: see ``dlcourse.callbacks``.
 
     Returns:
         The history. Ctrl-C ends training, and the history has the epochs so far.
@@ -130,10 +135,14 @@ def fit(
             raise ValueError("fit: expected at least one example, got none")
     metrics = metrics or {}
     history = History()
+    run = Run(model, optimizer, schedule)
     steps = epochs * math.ceil(len(data[0]) / max(batch_size, 1))
     with _modes_kept(model), _progress_bar(steps, progress) as advance:
         try:
+            _tell(callbacks, "on_train_begin", run)
             for epoch in range(1, epochs + 1):
+                run.epoch = epoch
+                _tell(callbacks, "on_epoch_begin", run)
                 model.train()
                 means = _Means()
                 for x, y in batches(*data, size=batch_size, generator=generator):
@@ -143,6 +152,9 @@ def fit(
                     advance(f"epoch {epoch}/{epochs}, loss {means.value('loss'):.4g}")
                     if schedule is not None and schedule_each == "batch":
                         _step_schedule(schedule, means.value("loss"))
+                    if callbacks:
+                        run.numbers = {"loss": means.value("loss")}
+                        _tell(callbacks, "on_batch_end", run)
                 row = means.values()
                 if validation is not None:
                     later = evaluate(model, {"loss": loss, **metrics}, validation, batch_size)
@@ -150,8 +162,14 @@ def fit(
                 history.append(**row, lr=lr)
                 if schedule is not None and schedule_each == "epoch":
                     _step_schedule(schedule, row.get("val_loss", row["loss"]))
+                run.numbers = {**row, "lr": lr}
+                _tell(callbacks, "on_epoch_end", run)
+                if run.stop:
+                    history.stopped = True
+                    break
         except KeyboardInterrupt:
             history.interrupted = True
+        _tell(callbacks, "on_train_end", run)
     return history
 
 
@@ -236,7 +254,12 @@ def _measured(measures: Mapping[str, Metric], prediction: Any, y: Array) -> dict
         return {name: float(measure(prediction, y)) for name, measure in measures.items()}
 
 
-def _step_schedule(schedule: Schedule | ReduceLROnPlateau, loss: float) -> None:
+def _tell(callbacks: Sequence[Callback], event: str, run: Run) -> None:
+    for callback in callbacks:
+        getattr(callback, event)(run)
+
+
+def _step_schedule(schedule: LRScheduler | ReduceLROnPlateau, loss: float) -> None:
     if isinstance(schedule, ReduceLROnPlateau):
         schedule.step(loss)
     else:

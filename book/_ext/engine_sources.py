@@ -33,7 +33,7 @@ CORE = [
 
 # The parts of the engine, the lowest first. A part imports those before it only.
 LAYERS = ["ops", "errors", "array_methods", "autodiff", "drawing", "graphs", "losses", "optimizers",
-          "nn", "data", "compiled_step", "training"]  # fmt: skip
+          "nn", "data", "compiled_step", "callbacks", "training"]  # fmt: skip
 # Of these every part may make use; a drawing of the layers goes without them.
 SHARED = ["errors", "drawing"]
 # What shows the engine, or compares it. They stand above the engine, which does not know them.

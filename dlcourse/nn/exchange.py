@@ -16,9 +16,16 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from dlcourse.autodiff import Tensor
-from dlcourse.nn.layers import Conv1d, Conv2d, Embedding, Linear
+from dlcourse.nn.layers import (
+    Conv1d,
+    Conv2d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    Embedding,
+    Linear,
+)
 from dlcourse.nn.module import Module
-from dlcourse.nn.normalisation import BatchNorm1d, BatchNorm2d, LayerNorm
+from dlcourse.nn.normalisation import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm
 from dlcourse.nn.recurrent import GRU, LSTM, RNN
 from dlcourse.ops import Array
 
@@ -30,6 +37,10 @@ Arrays: TypeAlias = Mapping[str, Array]
 def load_from_torch(module: Module, twin: Any) -> None:
     """Give ``module`` the weights of a torch.nn.Module, or of its state dict.
 
+    Args:
+        module: Ours.
+        twin: PyTorch's, with the same names and shapes.
+
     Raises:
         ValueError: Names or shapes differ.
     """
@@ -39,6 +50,10 @@ def load_from_torch(module: Module, twin: Any) -> None:
 
 def load_into_torch(module: Module, twin: Any) -> None:
     """Give a torch.nn.Module the weights of ``module``.
+
+    Args:
+        module: Ours.
+        twin: PyTorch's, with the same names and shapes.
 
     Raises:
         RuntimeError: Names or shapes differ.
@@ -148,6 +163,8 @@ def _recurrent(twin: str, order: tuple[int, ...], two_biases: bool = False) -> _
     def to_keras(own: Arrays) -> dict[str, Array]:
         if "weight_ih_l1" in own:
             raise ValueError(f"{twin}: a Keras layer has one layer, got num_layers > 1")
+        if "weight_ih_l0_reverse" in own:
+            raise ValueError(f"{twin}: a Keras layer has one direction, got bidirectional=True")
         weights = {
             "kernel": gates(own["weight_ih_l0"]).T,
             "recurrent_kernel": gates(own["weight_hh_l0"]).T,
@@ -184,8 +201,11 @@ RULES: dict[type[Module], _Rule] = {
     Linear: _with_kernel("Dense"),
     Conv1d: _with_kernel("Conv1D"),
     Conv2d: _with_kernel("Conv2D"),
+    ConvTranspose1d: _with_kernel("Conv1DTranspose"),
+    ConvTranspose2d: _with_kernel("Conv2DTranspose"),
     Embedding: _renamed("Embedding", weight="embeddings"),
     LayerNorm: _renamed("LayerNormalization", weight="gamma", bias="beta"),
+    GroupNorm: _renamed("GroupNormalization", weight="gamma", bias="beta"),
     BatchNorm1d: _BATCH_NORM,
     BatchNorm2d: _BATCH_NORM,
     RNN: _recurrent("SimpleRNN", (0,)),

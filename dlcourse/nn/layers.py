@@ -1,4 +1,4 @@
-"""Layers without memory: affine maps, convolutions, pooling, lookup, dropout, and their chain.
+"""Layers without memory: affine maps, convolutions and their transposes, lookup, dropout.
 
 Batches come first. ``rng`` is where initial values come from, by default a new generator; ``dtype``
 is that of the parameters.
@@ -7,7 +7,7 @@ is that of the parameters.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -62,6 +62,7 @@ class Linear(Module):
                 f"{out_features}"
             )
         rng = np.random.default_rng() if rng is None else rng
+        self.in_features, self.out_features = in_features, out_features
         bound = in_features**-0.5
         self.weight = uniform_parameter(rng, bound, (out_features, in_features), dtype)
         self.bias = uniform_parameter(rng, bound, (out_features,), dtype) if bias else None
@@ -91,16 +92,12 @@ class _Conv(Module):
         rng: np.random.Generator | None = None,
         dtype: Any = np.float64,
     ) -> None:
-        check_sizes(self, in_channels=in_channels, out_channels=out_channels, groups=groups)
-        if in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"{type(self).__name__}: expected groups to divide both numbers of channels, got "
-                f"groups={groups} for {in_channels} -> {out_channels}"
-            )
+        _check_channels(self, in_channels, out_channels, groups)
         rng = np.random.default_rng() if rng is None else rng
         size = each_axis("kernel_size", kernel_size, self.axes, least=1)
         shape = (out_channels, in_channels // groups, *size)
         bound = math.prod(shape[1:]) ** -0.5
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, size
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.groups = groups
         self.weight = uniform_parameter(rng, bound, shape, dtype)
@@ -146,69 +143,86 @@ class Conv2d(_Conv):
     convolve = ops.conv2d
 
 
-class _Pool(Module):
-    """What the poolings share: a window of ``kernel_size`` every ``stride`` elements.
+def _check_channels(layer: Module, in_channels: int, out_channels: int, groups: int) -> None:
+    check_sizes(layer, in_channels=in_channels, out_channels=out_channels, groups=groups)
+    if in_channels % groups or out_channels % groups:
+        raise ValueError(
+            f"{type(layer).__name__}: expected groups to divide both numbers of channels, got "
+            f"groups={groups} for {in_channels} -> {out_channels}"
+        )
 
-    Args:
-        kernel_size: The size of the window, an integer or one for each spatial axis.
-        stride: By default kernel_size, so that windows do not overlap.
-        padding: How many elements are added at both ends; they are never the largest, and count
-            as zeros in a mean.
-    """
 
-    pool: ClassVar[Callable[..., Any]]
+class _ConvTranspose(Module):
+    """What ConvTranspose1d and ConvTranspose2d share; see ConvTranspose2d."""
+
+    axes: ClassVar[int]
+    convolve: ClassVar[Callable[..., Any]]
 
     def __init__(
-        self, kernel_size: EachAxis, stride: EachAxis | None = None, padding: Padding = 0
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: EachAxis,
+        stride: EachAxis = 1,
+        padding: EachAxis = 0,
+        output_padding: EachAxis = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: EachAxis = 1,
+        rng: np.random.Generator | None = None,
+        dtype: Any = np.float64,
     ) -> None:
-        self.kernel_size, self.stride, self.padding = kernel_size, stride, padding
+        _check_channels(self, in_channels, out_channels, groups)
+        rng = np.random.default_rng() if rng is None else rng
+        size = each_axis("kernel_size", kernel_size, self.axes, least=1)
+        shape = (in_channels, out_channels // groups, *size)
+        bound = math.prod(shape[1:]) ** -0.5
+        self.in_channels, self.out_channels, self.kernel_size = in_channels, out_channels, size
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.output_padding, self.groups = output_padding, groups
+        self.weight = uniform_parameter(rng, bound, shape, dtype)
+        self.bias = uniform_parameter(rng, bound, (out_channels,), dtype) if bias else None
 
     def forward(self, x: Value) -> Value:
-        return type(self).pool(x, self.kernel_size, self.stride, self.padding)
+        how = self.stride, self.padding, self.output_padding, self.groups, self.dilation
+        return type(self).convolve(x, self.weight, self.bias, *how)
 
 
-class MaxPool1d(_Pool):
-    """The largest element of each window over the last axis.
+class ConvTranspose1d(_ConvTranspose):
+    """The transpose of a convolution over (batch, channels, length); see ConvTranspose2d.
 
-    The arguments are those of ``ops.max_pool1d``.
-
-    Source: torch.nn.MaxPool1d.
+    Source: torch.nn.ConvTranspose1d.
     """
 
-    pool = ops.max_pool1d
+    axes = 1
+    convolve = ops.conv_transpose1d
 
 
-class MaxPool2d(_Pool):
-    """The largest element of each window over the last two axes.
+class ConvTranspose2d(_ConvTranspose):
+    """The transpose of a convolution over (batch, channels, height, width).
 
-    The arguments are those of ``ops.max_pool2d``.
+    What a Conv2d gathers, it spreads; with a stride s the result is about s times as large.
 
-    Source: torch.nn.MaxPool2d.
+    Args:
+        in_channels, out_channels: The channels of the input and of the result.
+        kernel_size, stride, padding, dilation: As for Conv2d, those of the convolution that is
+            transposed; padding is a number.
+        output_padding: How much longer the result is than it has to be, less than the stride.
+        groups: Into how many groups, each with its own kernels, the channels are divided.
+        bias: Whether each output channel has a bias.
+        rng: Where the initial values come from; uniform in +-1 / sqrt(n) with n the product of
+            weight.shape[1:], as in PyTorch.
+        dtype: Of weight and bias.
+
+    Attributes:
+        weight: Shape ``(in_channels, out_channels / groups, *kernel_size)``.
+        bias: Shape (out_channels,), or None.
+
+    Source: torch.nn.ConvTranspose2d.
     """
 
-    pool = ops.max_pool2d
-
-
-class AvgPool1d(_Pool):
-    """The mean of each window over the last axis.
-
-    The arguments are those of ``ops.avg_pool1d``.
-
-    Source: torch.nn.AvgPool1d.
-    """
-
-    pool = ops.avg_pool1d
-
-
-class AvgPool2d(_Pool):
-    """The mean of each window over the last two axes.
-
-    The arguments are those of ``ops.avg_pool2d``.
-
-    Source: torch.nn.AvgPool2d.
-    """
-
-    pool = ops.avg_pool2d
+    axes = 2
+    convolve = ops.conv_transpose2d
 
 
 class Flatten(Module):
@@ -254,6 +268,7 @@ class Embedding(Module):
     ) -> None:
         check_sizes(self, num_embeddings=num_embeddings, embedding_dim=embedding_dim)
         rng = np.random.default_rng() if rng is None else rng
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         values = rng.normal(size=(num_embeddings, embedding_dim))
         self.weight = Tensor(values, requires_grad=True, dtype=dtype)
 
@@ -281,24 +296,3 @@ class Dropout(Module):
 
     def forward(self, x: Value) -> Value:
         return ops.dropout(x, self.rate, self.generator) if self.training else x
-
-
-class Sequential(Module):
-    """The given modules one after another; item i is ``model[i]``."""
-
-    def __init__(self, *modules: Module) -> None:
-        self.modules = modules
-
-    def _children(self) -> Iterator[tuple[str, Any]]:
-        yield from ((str(i), module) for i, module in enumerate(self.modules))
-
-    def __getitem__(self, i: int) -> Module:
-        return self.modules[i]
-
-    def __len__(self) -> int:
-        return len(self.modules)
-
-    def forward(self, x: Value) -> Value:
-        for module in self.modules:
-            x = module(x)
-        return x

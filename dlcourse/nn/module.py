@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from dlcourse.autodiff import Tensor, no_grad
+from dlcourse.autodiff.hooks import HookHandle
+from dlcourse.nn.describing import described, settings_of
+from dlcourse.nn.hooks import Hook, ModuleHooks
 from dlcourse.ops import Array
 
 if TYPE_CHECKING:
@@ -41,13 +44,45 @@ class Module(ABC):
     """
 
     training: bool = True
+    _hooks: ModuleHooks | None = None
+    _frozen: _Frozen | None = None
 
     @abstractmethod
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """The function's value."""
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        return self.forward(*inputs, **options)
+        if self._hooks is None:
+            return self.forward(*inputs, **options)
+        return self._hooks.call(self, inputs, options)
+
+    def register_forward_pre_hook(self, hook: Hook) -> HookHandle:
+        """Call ``hook(module, inputs)`` before each call of the module.
+
+        Args:
+            hook: May return other inputs, a tuple or a single one; else None.
+
+        Returns:
+            A handle, whose ``remove()`` takes the hook away again.
+
+        Source: torch.nn.Module.register_forward_pre_hook.
+        """
+        self._hooks = self._hooks or ModuleHooks()
+        return HookHandle(self._hooks.before, hook)
+
+    def register_forward_hook(self, hook: Hook) -> HookHandle:
+        """Call ``hook(module, inputs, result)`` after each call of the module.
+
+        Args:
+            hook: May return another result; else None.
+
+        Returns:
+            A handle, whose ``remove()`` takes the hook away again.
+
+        Source: torch.nn.Module.register_forward_hook.
+        """
+        self._hooks = self._hooks or ModuleHooks()
+        return HookHandle(self._hooks.after, hook)
 
     # --- What it consists of --------------------------------------------------------------------
 
@@ -66,9 +101,39 @@ class Module(ABC):
         """This module, under the name ``prefix``, and all modules in it, each once."""
         return _once(self._modules(prefix))
 
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules that are attributes of this one (or in lists and dicts there), each once."""
+        return _once((n, child) for n, child in self._children() if isinstance(child, Module))
+
     def parameters(self) -> list[Tensor]:
         """Each parameter once, in the order of ``named_parameters``."""
         return [p for _, p in self.named_parameters()]
+
+    def buffers(self) -> list[Tensor]:
+        """Each buffer once, in the order of ``named_buffers``."""
+        return [b for _, b in self.named_buffers()]
+
+    def modules(self) -> list[Module]:
+        """This module and all modules in it, each once, in the order of ``named_modules``."""
+        return [module for _, module in self.named_modules()]
+
+    def children(self) -> list[Module]:
+        """The modules of ``named_children``."""
+        return [child for _, child in self.named_children()]
+
+    def count_params(self) -> int:
+        """How many numbers there are to learn: the elements of all parameters.
+
+        Source: keras.Model.count_params.
+        """
+        return sum(p.size for p in self.parameters())
+
+    def extra_repr(self) -> str:
+        """What ``repr`` shows beside the name: the arguments that are attributes of their names."""
+        return settings_of(self)
+
+    def __repr__(self) -> str:
+        return described(self)
 
     def _tensors(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
         """All Tensors under all their names."""
@@ -104,6 +169,31 @@ class Module(ABC):
         """Call ``function`` with this module and each submodule; returns self."""
         for _, module in self.named_modules():
             function(module)
+        return self
+
+    def requires_grad_(self, requires_grad: bool = True) -> Self:
+        """Freeze all parameters, or thaw those that this method has frozen; returns self.
+
+        A frozen parameter counts as a buffer until it is thawed: it stays in the state dict, gets
+        no gradient, and is none of the ``parameters()`` that an optimizer is given.
+
+        Args:
+            requires_grad: False to freeze, True to thaw.
+
+        Source: ``torch.nn.Module.requires_grad_``, where a frozen parameter stays among the
+        parameters.
+        """
+        for _, module in self.named_modules():
+            own = [t for _, t in module._children() if isinstance(t, Tensor)]
+            known = module._frozen.tensors if module._frozen else []
+            if requires_grad:
+                for tensor in known:
+                    tensor.requires_grad = True
+                module._frozen = None
+                continue
+            module._frozen = _Frozen([*known, *(t for t in own if t.requires_grad)])
+            for tensor in module._frozen.tensors:
+                tensor.requires_grad = False
         return self
 
     def zero_grad(self) -> None:
@@ -285,6 +375,13 @@ def _once(named: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         if id(value) not in seen:
             seen.add(id(value))
             yield name, value
+
+
+class _Frozen:
+    """The parameters that a module has frozen, where a search for its parameters finds none."""
+
+    def __init__(self, tensors: list[Tensor]) -> None:
+        self.tensors = tensors
 
 
 def _mismatches(name: str, tensor: Tensor, array: Array) -> list[str]:

@@ -37,7 +37,7 @@ class LayerNorm(Module):
         )
         if not shape or min(shape) < 1:
             raise ValueError(f"LayerNorm: expected lengths >= 1, got {normalized_shape}")
-        self.eps = eps
+        self.normalized_shape, self.eps = shape, eps
         self.weight = Tensor(np.ones(shape), requires_grad=True, dtype=dtype)
         self.bias = Tensor(np.zeros(shape), requires_grad=True, dtype=dtype)
 
@@ -62,7 +62,7 @@ class _BatchNorm(Module):
             raise ValueError(
                 f"{type(self).__name__}: expected 0 <= momentum <= 1 or None, got {momentum}"
             )
-        self.eps, self.momentum = eps, momentum
+        self.num_features, self.eps, self.momentum = num_features, eps, momentum
         ones, zeros = np.ones(num_features), np.zeros(num_features)
         self.weight = Tensor(ones, requires_grad=True, dtype=dtype)
         self.bias = Tensor(zeros, requires_grad=True, dtype=dtype)
@@ -138,3 +138,114 @@ class BatchNorm2d(_BatchNorm):
     """
 
     shapes: ClassVar = {4: "(N, C, H, W)"}
+
+
+class GroupNorm(Module):
+    """The channels of each example standardised in groups, times ``weight``, plus ``bias``.
+
+    For x (N, C, ...) mean and variance are those of the C / num_groups channels of a group with all
+    their elements. One group for all channels is a LayerNorm over all but the first axis, a group
+    for each channel an InstanceNorm.
+
+    Args:
+        num_groups: Into how many groups the channels are divided.
+        num_channels: C.
+        eps: Added to the variance.
+        affine: Whether there are weight and bias.
+        dtype: Of weight and bias.
+
+    Attributes:
+        weight, bias: Shape (C,), initially ones and zeros; or None.
+
+    Raises:
+        ValueError: num_groups does not divide C, or the shape does not fit.
+
+    Source: Wu & He (2018), https://arxiv.org/abs/1803.08494; torch.nn.GroupNorm. Keras's default
+    eps is 1e-3.
+    """
+
+    def __init__(
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        dtype: Any = np.float64,
+    ) -> None:
+        check_sizes(self, num_groups=num_groups, num_channels=num_channels)
+        if num_channels % num_groups:
+            raise ValueError(
+                f"{type(self).__name__}: expected num_groups to divide the number of channels, got "
+                f"{num_groups} for {num_channels}"
+            )
+        self.num_groups, self.num_channels = num_groups, num_channels
+        self.eps, self.affine = eps, affine
+        ones, zeros = np.ones(num_channels), np.zeros(num_channels)
+        self.weight = Tensor(ones, requires_grad=True, dtype=dtype) if affine else None
+        self.bias = Tensor(zeros, requires_grad=True, dtype=dtype) if affine else None
+
+    def forward(self, x: Value) -> Value:
+        if len(x.shape) < 2 or x.shape[1] != self.num_channels:
+            raise ValueError(
+                f"{type(self).__name__}: expected shape (N, {self.num_channels}, ...), "
+                f"got {x.shape}"
+            )
+        grouped = ops.reshape(x, shape=(x.shape[0], self.num_groups, -1))
+        y = ops.reshape(ops.standardize(grouped, axis=-1, eps=self.eps), shape=x.shape)
+        if self.weight is None or self.bias is None:
+            return y
+        wide = (self.num_channels, *[1] * (len(x.shape) - 2))
+        return y * ops.reshape(self.weight, shape=wide) + ops.reshape(self.bias, shape=wide)
+
+
+class _InstanceNorm(GroupNorm):
+    """What InstanceNorm1d and InstanceNorm2d share; see InstanceNorm2d."""
+
+    axes: ClassVar[str]
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, affine: bool = False, dtype: Any = np.float64
+    ) -> None:
+        check_sizes(self, num_features=num_features)
+        super().__init__(num_features, num_features, eps, affine, dtype)
+        self.num_features = num_features
+
+    def forward(self, x: Value) -> Value:
+        if len(x.shape) != self.axes.count(",") + 1 or math.prod(x.shape[2:]) == 1:
+            raise ValueError(
+                f"{type(self).__name__}: expected shape {self.axes} with more than one element in "
+                f"each channel, got {x.shape}"
+            )
+        return super().forward(x)
+
+
+class InstanceNorm1d(_InstanceNorm):
+    """Each channel of each example of (N, C, L) standardised; see InstanceNorm2d.
+
+    Source: torch.nn.InstanceNorm1d.
+    """
+
+    axes = "(N, C, L)"
+
+
+class InstanceNorm2d(_InstanceNorm):
+    """Each channel of each example of (N, C, H, W) standardised.
+
+    It has no running statistics, and does the same in training and in use.
+
+    Args:
+        num_features: C.
+        eps: Added to the variance.
+        affine: Whether the result is multiplied by weight, and bias added.
+        dtype: Of weight and bias.
+
+    Attributes:
+        weight, bias: Shape (C,), initially ones and zeros; or None, the default.
+
+    Raises:
+        ValueError: The shape does not fit, or a channel has a single element.
+
+    Source: Ulyanov et al. (2016), https://arxiv.org/abs/1607.08022; torch.nn.InstanceNorm2d.
+    """
+
+    axes = "(N, C, H, W)"

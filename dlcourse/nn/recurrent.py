@@ -2,7 +2,8 @@
 
 Sequences are batch first, (N, T, features), as with ``batch_first=True`` in PyTorch. The names and
 the order of gates in the weights are PyTorch's: layer k has ``weight_ih_lk``, ``weight_hh_lk``,
-``bias_ih_lk`` and ``bias_hh_lk``, with the gates one below the other.
+``bias_ih_lk`` and ``bias_hh_lk``, with the gates one below the other; the cell that reads backwards
+has the same names with ``_reverse`` behind.
 
 In a static graph the loop over time is unrolled.
 """
@@ -22,15 +23,20 @@ State: TypeAlias = tuple[Value, ...]  # (h,), or (h, c); each (N, hidden_size)
 
 
 class _Recurrent(Module):
-    """What the recurrent layers share.
+    """What the recurrent layers share; R stands for num_layers, twice that if bidirectional.
 
     Args:
         input_size: The number of features of an element of the sequence.
         hidden_size: H, the number of features of the state.
         num_layers: How many layers, each on the states of the one before.
         bias: Whether the cell has biases.
+        batch_first: Whether sequences are (N, T, features), the default here, or (T, N, features).
+        dropout: In training, the rate of dropout on what a layer hands to the next.
+        bidirectional: Whether each layer also has a cell that reads from the end; the layer's
+            states are then (N, T, 2 H), those of the two cells side by side.
         rng: Where the initial values come from; uniform in +-1 / sqrt(H), as in PyTorch.
         dtype: Of all parameters.
+        generator: Where the random numbers of dropout come from, by default a new generator.
     """
 
     gates: ClassVar[int]  # how many blocks of H rows the weights have
@@ -42,24 +48,37 @@ class _Recurrent(Module):
         hidden_size: int,
         num_layers: int = 1,
         bias: bool = True,
+        batch_first: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
         rng: np.random.Generator | None = None,
         dtype: Any = np.float64,
+        generator: np.random.Generator | None = None,
     ) -> None:
         check_sizes(self, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"{type(self).__name__}: expected 0 <= dropout < 1, got {dropout}")
         rng = np.random.default_rng() if rng is None else rng
         self.input_size, self.hidden_size = input_size, hidden_size
-        self.num_layers, self.has_bias = num_layers, bias
+        self.num_layers, self.has_bias, self.batch_first = num_layers, bias, batch_first
+        self.dropout, self.bidirectional = dropout, bidirectional
+        self.generator = np.random.default_rng() if generator is None else generator
         rows = self.gates * hidden_size
         for k in range(num_layers):
-            width = input_size if k == 0 else hidden_size
-            shapes: list[tuple[str, tuple[int, ...]]] = [
-                (f"weight_ih_l{k}", (rows, width)),
-                (f"weight_hh_l{k}", (rows, hidden_size)),
-            ]
-            if bias:
-                shapes += [(f"bias_ih_l{k}", (rows,)), (f"bias_hh_l{k}", (rows,))]
-            for name, shape in shapes:
-                setattr(self, name, uniform_parameter(rng, hidden_size**-0.5, shape, dtype))
+            width = input_size if k == 0 else hidden_size * len(self._directions())
+            for direction in self._directions():
+                shapes: list[tuple[str, tuple[int, ...]]] = [
+                    (f"weight_ih_l{k}{direction}", (rows, width)),
+                    (f"weight_hh_l{k}{direction}", (rows, hidden_size)),
+                ]
+                if bias:
+                    shapes += [(f"bias_{which}_l{k}{direction}", (rows,)) for which in ("ih", "hh")]
+                for name, shape in shapes:
+                    setattr(self, name, uniform_parameter(rng, hidden_size**-0.5, shape, dtype))
+
+    def _directions(self) -> tuple[str, ...]:
+        """How the names of the weights end, for each cell of a layer."""
+        return ("", "_reverse") if self.bidirectional else ("",)
 
     @abstractmethod
     def cell(self, x: Value, h: Value, state: State) -> State:
@@ -76,51 +95,83 @@ class _Recurrent(Module):
 
         Args:
             x: Shape (N, T, input_size), T >= 1.
-            initial: Arrays of shape (num_layers, N, H), by default zeros.
+            initial: Arrays of shape (R, N, H), by default zeros.
 
         Raises:
             ValueError: The shapes do not fit.
         """
+        self._check_sequence(x)
+        if not self.batch_first:
+            x = ops.swapaxes(x, 0, 1)
         state = self._initial(x, initial)
-        sequence: list[Value] = [x[:, t] for t in range(x.shape[1])]
+        sequence = _elements(x)
         last: list[State] = []
         for k in range(self.num_layers):
-            now = tuple(part[k] for part in state)
-            for t, element in enumerate(sequence):
-                inner = self._affine("ih", k, element)
-                now = self.cell(inner, self._affine("hh", k, now[0]), now)
-                sequence[t] = now[0]
-            last.append(now)
-        return ops.stack(sequence, 1), tuple(
-            ops.stack(parts, 0) for parts in zip(*last, strict=True)
-        )
+            if k and self.dropout and self.training:
+                sequence = [ops.dropout(h, self.dropout, self.generator) for h in sequence]
+            passes = []
+            for direction in self._directions():
+                order = -1 if direction else 1
+                first = tuple(part[len(last)] for part in state)
+                states, now = self._pass(f"l{k}{direction}", sequence[::order], first)
+                passes.append(states[::order])
+                last.append(now)
+            both = zip(*passes, strict=True)
+            sequence = [ops.concatenate(p, axis=1) if len(p) > 1 else p[0] for p in both]
+        ends = tuple(ops.stack(parts, 0) for parts in zip(*last, strict=True))
+        return ops.stack(sequence, 1 if self.batch_first else 0), ends
 
-    def _affine(self, which: str, k: int, x: Value) -> Value:
-        weight = getattr(self, f"weight_{which}_l{k}")
+    def _pass(self, cell: str, sequence: list[Value], state: State) -> tuple[list[Value], State]:
+        """The hidden states of one cell at each element of a sequence, and its last state."""
+        hidden = []
+        for x in sequence:
+            inner = self._affine(f"ih_{cell}", x)
+            state = self.cell(inner, self._affine(f"hh_{cell}", state[0]), state)
+            hidden.append(state[0])
+        return hidden, state
+
+    def _affine(self, name: str, x: Value) -> Value:
+        weight = getattr(self, f"weight_{name}")
         if self.has_bias:
-            return ops.linear(x, weight, getattr(self, f"bias_{which}_l{k}"))
+            return ops.linear(x, weight, getattr(self, f"bias_{name}"))
         return ops.matmul(x, ops.transpose(weight))
 
-    def _initial(self, x: Value, initial: State | None) -> State:
-        name = type(self).__name__
-        if len(x.shape) != 3 or x.shape[1] < 1 or x.shape[2] != self.input_size:
+    def _check_sequence(self, x: Value) -> None:
+        axes = "(N, T, " if self.batch_first else "(T, N, "
+        time = 1 if self.batch_first else 0
+        if len(x.shape) != 3 or x.shape[time] < 1 or x.shape[2] != self.input_size:
             raise ValueError(
-                f"{name}: expected a batch of sequences (N, T, {self.input_size}) with T >= 1, "
-                f"got shape {x.shape}"
+                f"{type(self).__name__}: expected a batch of sequences {axes}{self.input_size}) "
+                f"with T >= 1, got shape {x.shape}"
             )
-        shape = (self.num_layers, x.shape[0], self.hidden_size)
+
+    def _initial(self, x: Value, initial: State | None) -> State:
+        shape = (self.num_layers * len(self._directions()), x.shape[0], self.hidden_size)
         if initial is None:
             return (np.zeros(shape, x.dtype),) * self.states
-        if any(part.shape != shape for part in initial):
+        if len(initial) != self.states or any(part.shape != shape for part in initial):
             raise ValueError(
-                f"{name}: expected initial states of shape {shape}, got "
-                f"{', '.join(str(part.shape) for part in initial)}"
+                f"{type(self).__name__}: expected initial states of shape {shape}, {self.states} "
+                f"of them; got {', '.join(str(part.shape) for part in initial)}"
             )
         return initial
 
     def gate(self, values: Value, i: int) -> Value:
         """Block number i of H columns."""
         return values[:, i * self.hidden_size : (i + 1) * self.hidden_size]
+
+
+def _elements(x: Value) -> list[Value]:
+    """x[:, 0], x[:, 1], ... of a sequence (N, T, D), as halves of its halves.
+
+    The gradient of a slice is an array as large as what it was cut from. So T slices of x would
+    cost T times the size of x in the backward sweep; cut in this way they cost log2(T) times.
+    """
+    n, length, width = x.shape
+    if length == 1:
+        return [ops.reshape(x, shape=(n, width))]
+    half = length // 2
+    return _elements(x[:, :half]) + _elements(x[:, half:])
 
 
 class RNN(_Recurrent):
@@ -130,11 +181,21 @@ class RNN(_Recurrent):
         input_size: The features of x.
         hidden_size: H, the features of the state.
         nonlinearity: "tanh" or "relu".
-        options: Those that every recurrent layer has: ``num_layers``, one upon the other; ``bias``,
-            whether there are b_ih and b_hh; ``rng``, where the initial values come from; ``dtype``.
+        options: Those that every recurrent layer has:
 
-    Called with x (N, T, input_size) and, if given, h (num_layers, N, H), it returns the states of
-    the last layer (N, T, H) and the last state of each layer (num_layers, N, H).
+            - ``num_layers``: How many, one upon the other.
+            - ``bias``: Whether there are b_ih and b_hh.
+            - ``batch_first``: Sequences are (N, T, features), by default, or (T, N, features).
+            - ``dropout``: In training, the rate of dropout on what a layer hands to the next; its
+              random numbers come from ``generator``.
+            - ``bidirectional``: Each layer also has a cell that reads from the end. The layer's
+              states are then (N, T, 2 H), those of both cells side by side.
+            - ``rng``: Where the initial values come from; uniform in +-1 / sqrt(H), as in PyTorch.
+            - ``dtype``: Of all parameters.
+
+    Called with x (N, T, input_size) and, if given, h (R, N, H), it returns the states of the last
+    layer (N, T, H) and the last state of each layer (R, N, H). R is num_layers, twice that with
+    ``bidirectional``, where the two cells of a layer follow one another.
 
     Source: Elman (1990), Finding structure in time; torch.nn.RNN with batch_first=True.
     """
@@ -166,9 +227,8 @@ class GRU(_Recurrent):
         n = tanh(W_in x + b_in + r * (W_hn h + b_hn))        new
         h' = (1 - z) * n + z * h
 
-    Called with x (N, T, input_size) and, if given, h (num_layers, N, H), it returns the states of
-    the last layer (N, T, H) and the last state of each layer (num_layers, N, H). The weights have
-    the gates r, z, n in this order; the arguments are those of RNN.
+    Called as RNN is, with the same results. The weights have the gates r, z, n in this order; the
+    arguments are those of RNN.
 
     Source: Cho et al. (2014), https://arxiv.org/abs/1406.1078; torch.nn.GRU with batch_first=True.
     Keras's GRU (reset_after=True) is the same function with the order z, r, n.
@@ -195,9 +255,8 @@ class LSTM(_Recurrent):
         c' = f * c + i * g
         h' = o * tanh(c')
 
-    Called with x (N, T, input_size) and, if given, (h, c), each (num_layers, N, H), it returns the
-    states of the last layer (N, T, H) and the last (h, c) of each layer. The weights have the gates
-    i, f, g, o in this order; the arguments are those of RNN.
+    Called as RNN is, but with (h, c), each (R, N, H), in the place of h, also in what it returns.
+    The weights have the gates i, f, g, o in this order; the arguments are those of RNN.
 
     Source: Hochreiter & Schmidhuber (1997), Long short-term memory; torch.nn.LSTM with
     batch_first=True.

@@ -31,13 +31,17 @@ MAX_HEADER = 100_000_000  # bytes, as in the reference implementation
 METADATA = "__metadata__"  # a key of the header with texts about the file
 
 
-def dumps(state: Mapping[str, Any]) -> bytes:
+def dumps(state: Mapping[str, Any], metadata: Mapping[str, str] | None = None) -> bytes:
     """Arrays by name as the bytes of a file.
+
+    Args:
+        state: The arrays.
+        metadata: Texts by name, about the file.
 
     Raises:
         ValueError: The format has no such dtype, or the name is its own key for metadata.
     """
-    header: dict[str, Any] = {}
+    header: dict[str, Any] = {} if metadata is None else {METADATA: dict(metadata)}
     parts: list[bytes] = []
     stop = 0
     arrays = {name: np.asarray(value) for name, value in state.items()}
@@ -67,16 +71,7 @@ def loads(data: bytes) -> dict[str, Array]:
     Raises:
         ValueError: What is wrong with the file.
     """
-    if len(data) < 8:
-        raise ValueError(f"safetensors: expected at least 8 bytes, got {len(data)}")
-    length = int.from_bytes(data[:8], "little")
-    if length > min(MAX_HEADER, len(data) - 8):
-        raise ValueError(
-            f"safetensors: the header is said to have {length} bytes; the file has {len(data) - 8} "
-            f"after its length, and {MAX_HEADER} are allowed"
-        )
-    header = _header(data[8 : 8 + length])
-    body = memoryview(data)[8 + length :]
+    header, body = _parts(data)
     found = {
         name: _entry(name, entry, len(body)) for name, entry in header.items() if name != METADATA
     }
@@ -85,6 +80,31 @@ def loads(data: bytes) -> dict[str, Array]:
         name: np.frombuffer(body[place], dtype).reshape(shape).astype(dtype.newbyteorder("="))
         for name, (dtype, shape, place) in found.items()
     }
+
+
+def metadata_of(data: bytes) -> dict[str, str]:
+    """The texts about the file, by name, from its bytes.
+
+    Raises:
+        ValueError: What is wrong with the header.
+    """
+    texts = _parts(data)[0].get(METADATA, {})
+    if not isinstance(texts, dict) or not all(isinstance(text, str) for text in texts.values()):
+        raise ValueError(f"safetensors: expected texts by name as {METADATA}, got {texts!r:.40}")
+    return texts
+
+
+def _parts(data: bytes) -> tuple[dict[str, Any], memoryview]:
+    """The header, and the bytes behind it."""
+    if len(data) < 8:
+        raise ValueError(f"safetensors: expected at least 8 bytes, got {len(data)}")
+    length = int.from_bytes(data[:8], "little")
+    if length > min(MAX_HEADER, len(data) - 8):
+        raise ValueError(
+            f"safetensors: the header is said to have {length} bytes; the file has {len(data) - 8} "
+            f"after its length, and {MAX_HEADER} are allowed"
+        )
+    return _header(data[8 : 8 + length]), memoryview(data)[8 + length :]
 
 
 def _header(text: bytes) -> dict[str, Any]:

@@ -6,7 +6,9 @@
 - ``adam``: Adam (and AMSGrad), AdamW, Adamax, NAdam
 - ``lbfgs``: LBFGS
 - ``clipping``: gradients held to a range or a norm
-- ``schedules``: learning rates that change from step to step
+- ``schedules``: learning rates that are functions of the step number
+- ``one_cycle``: one that rises and falls, with the momentum
+- ``programs``: schedules one after another or together, or waiting for a plateau
 
 Names and arguments are those of torch.optim. Where Keras computes something else,
 ``form="keras"`` gives its formula and its defaults.
@@ -24,42 +26,27 @@ from dlcourse.optimizers.clipping import (
 )
 from dlcourse.optimizers.lbfgs import LBFGS
 from dlcourse.optimizers.momentum import GD, SGD, Lion
+from dlcourse.optimizers.one_cycle import OneCycleLR
+from dlcourse.optimizers.programs import ChainedScheduler, ReduceLROnPlateau, SequentialLR
 from dlcourse.optimizers.schedules import (
+    ConstantLR,
     CosineAnnealingLR,
     ExponentialLR,
+    LambdaLR,
     LinearLR,
+    LRScheduler,
+    MultiplicativeLR,
     MultiStepLR,
-    OneCycleLR,
-    ReduceLROnPlateau,
+    PolynomialLR,
     Schedule,
     StepLR,
 )
 
 __all__ = [
-    "GD",
-    "LBFGS",
-    "SGD",
-    "Adadelta",
-    "Adagrad",
-    "Adam",
-    "AdamW",
-    "Adamax",
-    "CosineAnnealingLR",
-    "ElementwiseOptimizer",
-    "ExponentialLR",
-    "LinearLR",
-    "Lion",
-    "MultiStepLR",
-    "NAdam",
-    "OneCycleLR",
-    "Optimizer",
-    "RMSprop",
-    "ReduceLROnPlateau",
-    "Schedule",
-    "StepLR",
-    "clip_by_norm",
-    "clip_by_value",
-    "clip_grad_norm_",
-    "clip_grad_value_",
+    "GD", "LBFGS", "SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "ChainedScheduler",
+    "ConstantLR", "CosineAnnealingLR", "ElementwiseOptimizer", "ExponentialLR", "LRScheduler",
+    "LambdaLR", "LinearLR", "Lion", "MultiStepLR", "MultiplicativeLR", "NAdam", "OneCycleLR",
+    "Optimizer", "PolynomialLR", "RMSprop", "ReduceLROnPlateau", "Schedule", "SequentialLR",
+    "StepLR", "clip_by_norm", "clip_by_value", "clip_grad_norm_", "clip_grad_value_",
     "global_norm",
-]
+]  # fmt: skip

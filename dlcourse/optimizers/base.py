@@ -208,7 +208,8 @@ class Optimizer(ABC):
             )
         state = {}
         for mine, group in zip(self.param_groups, groups, strict=True):
-            if group.keys() != mine.keys():
+            # A schedule notes in each group the rate with which it began.
+            if group.keys() - {"initial_lr"} != mine.keys() - {"initial_lr"}:
                 raise ValueError(
                     f"{self._name}: expected the groups of a state dict to have "
                     f"{', '.join(mine)}; got {', '.join(group)}"

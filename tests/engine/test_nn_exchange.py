@@ -61,6 +61,14 @@ TORCH = [
     (lambda: nn.Embedding(5, 3, **F32), lambda: T.Embedding(5, 3), np.array([[0, 4], [2, 2]])),
     (lambda: nn.GRU(3, 4, num_layers=2, **F32), lambda: T.GRU(3, 4, 2, batch_first=True),
      values(2, 5, 3)),
+    (lambda: nn.LSTM(3, 4, num_layers=2, bidirectional=True, **F32),
+     lambda: T.LSTM(3, 4, 2, batch_first=True, bidirectional=True), values(2, 5, 3)),
+    (lambda: nn.ConvTranspose2d(4, 6, 3, groups=2, **F32),
+     lambda: T.ConvTranspose2d(4, 6, 3, groups=2), values(2, 4, 5, 6)),
+    (lambda: nn.GroupNorm(2, 4, **F32), lambda: T.GroupNorm(2, 4), values(2, 4, 3)),
+    (lambda: nn.PReLU(3, **F32), lambda: T.PReLU(3), values(2, 3, 4)),
+    (lambda: nn.TransformerEncoderLayer(4, 2, 5, **F32),
+     lambda: T.TransformerEncoderLayer(4, 2, 5, batch_first=True), values(2, 3, 4)),
     (lambda: nn.Sequential(nn.Linear(3, 4, **F32), nn.LayerNorm(4, **F32), nn.Tanh()),
      lambda: T.Sequential(T.Linear(3, 4), T.LayerNorm(4), T.Tanh()), values(2, 3)),
 ]  # fmt: skip
@@ -110,6 +118,12 @@ KERAS = [
           lambda k: k.layers.Conv2D(6, 3, strides=2, groups=2), values(2, 7, 5, 4)),
     Twins("conv1d", lambda: nn.Conv1d(2, 5, 3, dilation=2, **F32),
           lambda k: k.layers.Conv1D(5, 3, dilation_rate=2), values(2, 9, 2)),
+    Twins("conv_transpose2d", lambda: nn.ConvTranspose2d(2, 5, (3, 2), stride=2, **F32),
+          lambda k: k.layers.Conv2DTranspose(5, (3, 2), strides=2), values(2, 4, 3, 2)),
+    Twins("conv_transpose1d", lambda: nn.ConvTranspose1d(2, 5, 3, **F32),
+          lambda k: k.layers.Conv1DTranspose(5, 3), values(2, 6, 2)),
+    Twins("group norm, 1d", lambda: nn.GroupNorm(2, 4, eps=1e-3, **F32),
+          lambda k: k.layers.GroupNormalization(2), values(2, 5, 4)),
     Twins("embedding", lambda: nn.Embedding(5, 3, **F32), lambda k: k.layers.Embedding(5, 3),
           np.array([[0, 4], [2, 2]])),
     Twins("batch norm of vectors", lambda: nn.BatchNorm1d(3, eps=1e-3, **F32),
@@ -186,8 +200,16 @@ def test_what_does_not_pair_up_with_keras_is_an_error_that_changes_nothing(keras
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("options, message", [({"num_layers": 2}, "got num_layers > 1")])
-def test_several_recurrent_layers_have_no_twin_in_keras(options, message, keras) -> None:
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"num_layers": 2}, "got num_layers > 1"),
+        ({"bidirectional": True}, "got bidirectional=True"),
+    ],
+)
+def test_several_recurrent_layers_or_directions_have_no_twin_in_keras(
+    options, message, keras
+) -> None:
     layer = keras.layers.GRU(4)
     layer.build((None, 5, 3))
     with pytest.raises(ValueError, match=message):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from dlcourse import Tensor, nn
+from dlcourse import Tensor, nn, ops
 from dlcourse.compiled_step import compile_step
-from dlcourse.graphs import trace
+from dlcourse.graphs import gradient, trace
 from dlcourse.graphs.compiling import compile
 from dlcourse.losses import cross_entropy
 from dlcourse.nn import functional_call
@@ -78,6 +78,61 @@ CASES = [
     Case("lstm", lambda: nn.LSTM(4, 3), lambda: T.LSTM(4, 3, batch_first=True), (2, 5, 4)),
     Case("lstm, two layers, no bias", lambda: nn.LSTM(4, 3, num_layers=2, bias=False),
          lambda: T.LSTM(4, 3, num_layers=2, bias=False, batch_first=True), (2, 3, 4)),
+    Case("rnn in both directions", lambda: nn.RNN(4, 3, bidirectional=True),
+         lambda: T.RNN(4, 3, batch_first=True, bidirectional=True), (2, 5, 4)),
+    Case("gru, two layers in both directions",
+         lambda: nn.GRU(4, 3, num_layers=2, bidirectional=True),
+         lambda: T.GRU(4, 3, num_layers=2, batch_first=True, bidirectional=True), (2, 5, 4)),
+    Case("lstm, three layers in both directions, no bias",
+         lambda: nn.LSTM(4, 3, num_layers=3, bias=False, bidirectional=True),
+         lambda: T.LSTM(4, 3, 3, bias=False, batch_first=True, bidirectional=True), (3, 4, 4)),
+    Case("lstm, time first", lambda: nn.LSTM(4, 3, batch_first=False, bidirectional=True),
+         lambda: T.LSTM(4, 3, bidirectional=True), (5, 2, 4)),
+    Case("conv_transpose1d", lambda: nn.ConvTranspose1d(4, 6, 3, 2, 1, 1, 2, True, 2),
+         lambda: T.ConvTranspose1d(4, 6, 3, 2, 1, 1, 2, True, 2), (2, 4, 5)),
+    Case("conv_transpose2d", lambda: nn.ConvTranspose2d(2, 3, (3, 2), (2, 1), bias=False),
+         lambda: T.ConvTranspose2d(2, 3, (3, 2), (2, 1), bias=False), (2, 2, 3, 4)),
+    Case("adaptive mean to one", lambda: nn.AdaptiveAvgPool2d(1), lambda: T.AdaptiveAvgPool2d(1),
+         (2, 3, 4, 5)),
+    Case("adaptive mean in uneven windows", lambda: nn.AdaptiveAvgPool2d((3, 4)),
+         lambda: T.AdaptiveAvgPool2d((3, 4)), (2, 3, 5, 7)),
+    Case("adaptive mean, larger than its input", lambda: nn.AdaptiveAvgPool2d((7, None)),
+         lambda: T.AdaptiveAvgPool2d((7, None)), (2, 3, 5, 4)),
+    Case("adaptive mean of sequences", lambda: nn.AdaptiveAvgPool1d(4),
+         lambda: T.AdaptiveAvgPool1d(4), (2, 3, 10)),
+    Case("adaptive mean without a batch", lambda: nn.AdaptiveAvgPool1d(3),
+         lambda: T.AdaptiveAvgPool1d(3), (2, 7)),
+    Case("adaptive maximum", lambda: nn.AdaptiveMaxPool2d((2, 3)),
+         lambda: T.AdaptiveMaxPool2d((2, 3)), (2, 3, 5, 7)),
+    Case("adaptive maximum of sequences", lambda: nn.AdaptiveMaxPool1d(4),
+         lambda: T.AdaptiveMaxPool1d(4), (2, 3, 10)),
+    Case("adaptive maximum of ties", lambda: nn.Sequential(nn.ReLU(), nn.AdaptiveMaxPool2d(2)),
+         lambda: T.Sequential(T.ReLU(), T.AdaptiveMaxPool2d(2)), (2, 3, 5, 3)),
+    Case("group norm", lambda: nn.GroupNorm(2, 6), lambda: T.GroupNorm(2, 6), (3, 6, 4)),
+    Case("group norm of vectors", lambda: nn.GroupNorm(2, 6, eps=0.1),
+         lambda: T.GroupNorm(2, 6, eps=0.1), (3, 6)),
+    Case("group norm without weights", lambda: nn.GroupNorm(3, 6, affine=False),
+         lambda: T.GroupNorm(3, 6, affine=False), (2, 6, 2, 3)),
+    Case("instance norm of sequences", lambda: nn.InstanceNorm1d(3), lambda: T.InstanceNorm1d(3),
+         (2, 3, 5)),
+    Case("instance norm of pictures", lambda: nn.InstanceNorm2d(3, eps=0.1, affine=True),
+         lambda: T.InstanceNorm2d(3, eps=0.1, affine=True), (2, 3, 2, 4)),
+    Case("leaky relu", lambda: nn.LeakyReLU(0.2), lambda: T.LeakyReLU(0.2), (3, 4)),
+    Case("prelu", nn.PReLU, T.PReLU, (3, 4)),
+    Case("prelu for each channel", lambda: nn.PReLU(3, 0.1), lambda: T.PReLU(3, 0.1), (2, 3, 4)),
+    Case("elu", lambda: nn.ELU(0.7), lambda: T.ELU(0.7), (3, 4)),
+    Case("softplus", nn.Softplus, T.Softplus, (3, 4)),
+    Case("softplus, sharper", lambda: nn.Softplus(3.0), lambda: T.Softplus(3.0), (3, 4)),
+    Case("log sigmoid", nn.LogSigmoid, T.LogSigmoid, (3, 4)),
+    Case("mish", nn.Mish, T.Mish, (3, 4)),
+    Case("log softmax", nn.LogSoftmax, lambda: T.LogSoftmax(-1), (3, 4)),
+    Case("softmax over dim", lambda: nn.Softmax(dim=0), lambda: T.Softmax(dim=0), (3, 4)),
+    Case("identity", nn.Identity, T.Identity, (3, 4)),
+    Case("transformer layer", lambda: nn.TransformerEncoderLayer(6, 2, 5, dropout=0.0),
+         lambda: T.TransformerEncoderLayer(6, 2, 5, dropout=0.0, batch_first=True), (2, 4, 6)),
+    Case("transformer layer, gelu, norm first, length first",
+         lambda: nn.TransformerEncoderLayer(6, 3, 8, 0.0, "gelu", 1e-3, False, True),
+         lambda: T.TransformerEncoderLayer(6, 3, 8, 0.0, "gelu", 1e-3, False, True), (4, 2, 6)),
     Case("a network", lambda: nn.Sequential(
             nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.SiLU(), nn.MaxPool2d(2), nn.Flatten(),
             nn.Linear(16, 5), nn.LayerNorm(5), nn.GELU(), nn.Linear(5, 2)),
@@ -152,6 +207,53 @@ def test_a_layer_runs_as_a_compiled_static_graph_of_its_parameters(case) -> None
     assert all(type(a) is np.ndarray for a in flat(at_once))
 
 
+@each_case
+def test_the_gradient_of_a_layer_runs_as_a_compiled_static_graph(case) -> None:
+    layer = case.ours().eval()
+    names = sorted(dict(layer.named_parameters()))
+    values = {name: dict(layer.named_parameters())[name] for name in names}
+    x = example(case)
+
+    def total(values, x):
+        return sum((y * y).sum() for y in flat(functional_call(layer, values, x)))
+
+    if case.integers:
+        graph = gradient(trace(lambda values: total(values, x), values), with_value=False)
+        found = compile(graph)(*[p.data for p in values.values()])
+        inputs = []
+    else:
+        graph = gradient(trace(total, values, x), with_value=False)
+        found = compile(graph)(*[p.data for p in values.values()], x)
+        inputs = [Tensor(x, requires_grad=True)]
+    total(values, *inputs or [x]).backward()
+    for p, g in zip([*values.values(), *inputs], found, strict=True):
+        np.testing.assert_allclose(g, p.grad.data, rtol=1e-9, atol=1e-11)
+
+
+@each_case
+def test_a_layer_has_pytorchs_value_and_gradients_in_float32(case) -> None:
+    ours, theirs = case.ours(), case.theirs()
+    for tensor in [*ours.parameters(), *ours.buffers()]:
+        if tensor.dtype == np.float64:
+            tensor.data = tensor.data.astype(np.float32)
+    load_into_torch(ours, theirs)
+    x = example(case) if case.integers else example(case).astype(np.float32)
+    a, b = Tensor(x), torch.tensor(x)
+    if not case.integers:
+        a.requires_grad = True
+        b.requires_grad_()
+    y, z = flat(ours(a)), flat(theirs(b))
+    for mine, other in zip(y, z, strict=True):
+        assert mine.dtype == np.float32
+        np.testing.assert_allclose(mine.data, other.detach().numpy(), rtol=1e-4, atol=1e-5)
+    sum((part * part).sum() for part in y).backward()
+    sum((part * part).sum() for part in z).backward()
+    for p, q in zip([a, *ours.parameters()], [b, *theirs.parameters()], strict=True):
+        if q.grad is not None:
+            assert p.grad.dtype == np.float32
+            np.testing.assert_allclose(p.grad.data, q.grad.numpy(), rtol=2e-3, atol=1e-4)
+
+
 def test_a_compiled_training_step_moves_a_network_with_dropout_as_the_dynamic_one_does() -> None:
     rng = np.random.default_rng(0)
     x, labels = rng.normal(size=(8, 1, 6, 6)), rng.integers(0, 3, 8)
@@ -199,8 +301,10 @@ def test_a_network_computes_in_the_dtype_of_its_parameters(dtype) -> None:
         (lambda rng: nn.Conv1d(6, 99, 5, rng=rng), T.Conv1d(6, 99, 5)),
         (lambda rng: nn.GRU(50, 30, rng=rng), T.GRU(50, 30)),
         (lambda rng: nn.Embedding(90, 30, rng=rng), T.Embedding(90, 30)),
+        (lambda rng: nn.ConvTranspose2d(40, 8, 3, rng=rng), T.ConvTranspose2d(40, 8, 3)),
+        (lambda rng: nn.MultiheadAttention(40, 2, rng=rng), T.MultiheadAttention(40, 2)),
     ],
-    ids=["conv2d", "conv1d", "gru", "embedding"],
+    ids=["conv2d", "conv1d", "gru", "embedding", "conv_transpose2d", "attention"],
 )
 def test_initial_values_are_spread_as_pytorchs_and_come_from_the_generator(ours, theirs) -> None:
     layer, again = ours(np.random.default_rng(0)), ours(np.random.default_rng(0))
@@ -224,6 +328,68 @@ def test_states_that_are_given_are_those_a_recurrent_layer_starts_from() -> None
         )
         for a, b in zip(flat(last), flat(end), strict=True):
             np.testing.assert_allclose(a.data, b.data, rtol=1e-12)
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_states_of_stacked_layers_in_both_directions_are_pytorchs(layer) -> None:
+    ours = getattr(nn, layer)(3, 4, num_layers=2, bidirectional=True)
+    theirs = getattr(T, layer)(3, 4, 2, batch_first=True, bidirectional=True).double()
+    load_into_torch(ours, theirs)
+    rng = np.random.default_rng(0)
+    x, h, c = rng.normal(size=(2, 5, 3)), *rng.normal(size=(2, 4, 2, 4))
+    given = (x, (h, c)) if layer == "LSTM" else (x, h)
+    y, z = flat(ours(*given)), flat(theirs(*torch.utils._pytree.tree_map(torch.tensor, given)))
+    for a, b in zip(y, z, strict=True):
+        assert_close(a.data, b.detach().numpy())
+
+
+def test_dropout_between_recurrent_layers_is_that_of_the_sequence_and_not_of_the_result() -> None:
+    layer = nn.GRU(3, 4, num_layers=2, dropout=0.5, generator=np.random.default_rng(0))
+    x = np.random.default_rng(1).normal(size=(2, 6, 3))
+    first, again = layer(x)[0].data, layer(x)[0].data
+    assert not np.allclose(first, again)
+    assert np.all(first != 0)
+    below, above = nn.GRU(3, 4), nn.GRU(4, 4)
+    for lower, k in ((below, 0), (above, 1)):
+        lower.load_state_dict({
+            name.replace(f"l{k}", "l0"): value
+            for name, value in layer.state_dict().items() if name.endswith(f"l{k}")
+        })  # fmt: skip
+    generator = np.random.default_rng(0)
+    middle = below(x)[0].data
+    dropped = [nn.Dropout(0.5, generator)(Tensor(middle[:, t])).data for t in range(6)]
+    np.testing.assert_allclose(above(np.stack(dropped, 1))[0].data, first, rtol=1e-12)
+    np.testing.assert_allclose(layer.eval()(x)[0].data, above(middle)[0].data, rtol=1e-12)
+
+
+def backward_elements(layer: str, length: int) -> int:
+    """How many elements the static graph of a gradient towards a sequence computes."""
+    model = getattr(nn, layer)(8, 4).requires_grad_(False)
+    graph = trace(lambda x: model(x)[0].sum(), np.ones((2, length, 8)))
+    return sum(np.prod(node.shape, dtype=int) for node in gradient(graph).nodes if node.op)
+
+
+@pytest.mark.parametrize("layer", ["RNN", "GRU", "LSTM"])
+def test_the_gradient_of_a_sequence_costs_in_proportion_to_its_length(layer) -> None:
+    # Slices of the whole sequence would cost four times as much for twice the length.
+    assert backward_elements(layer, 256) < 2.3 * backward_elements(layer, 128)
+
+
+def test_the_dynamic_gradient_of_a_sequence_fills_few_zeros(monkeypatch) -> None:
+    sizes = []
+    kernel = ops.scatter_add.kernel
+
+    def counted(*arguments, **options):
+        y = kernel(*arguments, **options)
+        sizes.append(y.size)
+        return y
+
+    monkeypatch.setattr(ops.scatter_add, "kernel", counted)
+    model = nn.GRU(8, 4)
+    x = Tensor(np.ones((2, 128, 8)), requires_grad=True)
+    model(x)[0].sum().backward()
+    of_gates = 128 * 3 * 2 * (2 * 12)  # three slices of each of two arrays (2, 12) at each step
+    assert sum(sizes) - of_gates <= 2 * x.size * (np.log2(128) + 1)
 
 
 def test_dropout_scales_what_it_keeps_draws_anew_and_does_nothing_in_use() -> None:
@@ -252,7 +418,23 @@ WRONG = [
     (lambda: nn.GRU(3, 2)(np.ones((4, 3))), r"GRU: .* sequences \(N, T, 3\) .* got shape \(4, 3\)"),
     (lambda: nn.GRU(3, 2)(np.ones((4, 0, 3))), r"with T >= 1, got shape \(4, 0, 3\)"),
     (lambda: nn.GRU(3, 2)(np.ones((4, 5, 3)), np.ones((1, 3, 2))),
-     r"initial states of shape \(1, 4, 2\), got \(1, 3, 2\)"),
+     r"initial states of shape \(1, 4, 2\), 1 of them; got \(1, 3, 2\)"),
+    (lambda: nn.LSTM(3, 2, bidirectional=True)(np.ones((4, 5, 3)), (np.ones((2, 4, 2)),)),
+     r"initial states of shape \(2, 4, 2\), 2 of them; got \(2, 4, 2\)"),
+    (lambda: nn.GRU(3, 2, batch_first=False)(np.ones((0, 4, 3))), r"\(T, N, 3\) with T >= 1"),
+    (lambda: nn.GRU(3, 2, dropout=1.0), r"GRU: expected 0 <= dropout < 1, got 1.0"),
+    (lambda: nn.ConvTranspose2d(3, 4, 2, groups=2), r"ConvTranspose2d: expected groups to divide"),
+    (lambda: nn.ConvTranspose1d(3, 4, 2)(np.ones((2, 3))), r"expected x \(batch, channels, length"),
+    (lambda: nn.AdaptiveAvgPool2d(0), r"AdaptiveAvgPool2d: expected an output_size >= 1 .* got 0"),
+    (lambda: nn.AdaptiveMaxPool1d((2, 3)), r"for each of 1 axes \(or None\), got \(2, 3\)"),
+    (lambda: nn.AdaptiveAvgPool2d(1)(np.ones((2, 3))), r"\(N, C, H, W\).*got shape \(2, 3"),
+    (lambda: nn.AdaptiveMaxPool1d(1)(np.ones((2, 3, 0))), r"got shape \(2, 3, 0\)"),
+    (lambda: nn.GroupNorm(4, 6), r"GroupNorm: expected num_groups to divide .* got 4 for 6"),
+    (lambda: nn.GroupNorm(3, 6)(np.ones((2, 5))), r"expected shape \(N, 6, ...\), got \(2, 5\)"),
+    (lambda: nn.InstanceNorm1d(3)(np.ones((2, 3, 1))), r"\(N, C, L\) with more than one element"),
+    (lambda: nn.InstanceNorm2d(3)(np.ones((2, 3, 4))), r"expected shape \(N, C, H, W\)"),
+    (lambda: nn.PReLU(3)(np.ones((3, 2))), r"PReLU: expected x \(N, 3, ...\), got shape \(3, 2\)"),
+    (lambda: nn.Softplus(0), r"Softplus: expected beta > 0, got 0"),
     (lambda: nn.Flatten(2)(np.ones((2, 3))), r"Flatten: expected an axis 2, got shape \(2, 3\)"),
 ]  # fmt: skip
 

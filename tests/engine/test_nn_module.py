@@ -50,6 +50,177 @@ def test_train_and_eval_set_the_mode_of_all_modules_and_apply_visits_them() -> N
     assert model.train().dropout.training
 
 
+# --- Children, hooks, freezing, printing ----------------------------------------------------------
+
+
+def test_children_are_the_modules_one_level_down_and_modules_are_all() -> None:
+    shared = nn.Linear(2, 2)
+    model = nn.Sequential(shared, nn.Sequential(nn.ReLU(), shared), shared)
+    twin = torch.nn.Linear(2, 2)
+    twins = torch.nn.Sequential(twin, torch.nn.Sequential(torch.nn.ReLU(), twin), twin)
+    for name in ("named_children", "named_modules"):
+        names = [found for found, _ in getattr(model, name)()]
+        assert names == [found for found, _ in getattr(twins, name)()]
+    assert model.children() == [shared, model[1]]
+    assert model.modules() == [model, shared, model[1], model[1][0]]
+    assert [name for name, _ in Branches().named_children()] == [
+        "layers.a",
+        "layers.b.0",
+        "dropout",
+    ]
+    assert Branches().buffers()[0].shape == (2,)
+
+
+def test_parameters_are_counted_once_and_buffers_are_not() -> None:
+    shared = nn.Linear(2, 3)
+    assert nn.Sequential(shared, shared, nn.BatchNorm1d(3)).count_params() == 9 + 6
+
+
+def test_hooks_see_and_replace_what_goes_in_and_comes_out() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    seen = []
+    x = np.ones((1, 2))
+    plain = model(x).data
+
+    def note(module, inputs, result):
+        seen.append((module, inputs, result))
+
+    handles = [layer.register_forward_hook(note) for layer in model]
+    np.testing.assert_array_equal(model(x).data, plain)
+    assert [module for module, *_ in seen] == list(model)
+    assert seen[0][1] == (x,)
+    assert seen[1][1] == (seen[0][2],)
+    handles += [
+        model.register_forward_pre_hook(lambda _, inputs: inputs[0] * 0),
+        model.register_forward_pre_hook(lambda _, inputs: (inputs[0] + 2,)),
+        model[1].register_forward_hook(lambda _, __, y: y + 1),
+        model[1].register_forward_hook(lambda _, __, y: y * 10),
+    ]
+    np.testing.assert_allclose(model(x).data, (np.maximum(model[0](2 * x).data, 0) + 1) * 10)
+    for handle in handles:
+        handle.remove()
+        handle.remove()
+    seen.clear()
+    np.testing.assert_array_equal(model(x).data, plain)
+    assert seen == []
+
+
+def test_a_hook_acts_in_a_static_graph_and_is_no_part_of_the_state() -> None:
+    class Watcher(Module):
+        """A hook with a parameter, which is not one of the module that it watches."""
+
+        def __init__(self) -> None:
+            self.scale = Tensor(2.0, requires_grad=True)
+
+        def forward(self, _module, _inputs, y):
+            return y * self.scale.data
+
+    model = nn.Linear(2, 3)
+    state = list(model.state_dict())
+    model.register_forward_hook(Watcher())
+    assert list(model.state_dict()) == state
+    assert model.modules() == [model]
+    values = dict(sorted(model.named_parameters()))
+    graph = trace(lambda values, x: functional_call(model, values, x), values, np.ones((1, 2)))
+    (y,) = graph.run(*[p.data for p in values.values()], np.ones((1, 2)))
+    np.testing.assert_allclose(y, model(np.ones((1, 2))).data)
+
+
+def test_frozen_parameters_stay_in_the_state_and_thaw_again() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3), nn.Linear(3, 1))
+    names = [name for name, _ in model.named_parameters()]
+    state = model.state_dict()
+    assert model[:2].requires_grad_(False) is not None
+    model[0].requires_grad_(False)
+    assert [name for name, _ in model.named_parameters()] == ["2.weight", "2.bias"]
+    assert list(model.state_dict()) == list(state)
+    before = model[0].weight.data.copy()
+    optimizer = SGD(model.parameters(), lr=1.0)
+    model(np.random.default_rng(0).normal(size=(4, 2))).sum().backward()
+    optimizer.step()
+    np.testing.assert_array_equal(model[0].weight.data, before)
+    assert model[0].weight.grad is None
+    model.requires_grad_()
+    assert [name for name, _ in model.named_parameters()] == names
+    assert not model[1].running_mean.requires_grad
+    model[0].weight.requires_grad = False  # after it was thawed, so not for the method to thaw
+    assert not model.requires_grad_()[0].weight.requires_grad
+    other = nn.Linear(2, 2)
+    other.weight.requires_grad = False  # not frozen by the method, so not thawed by it
+    other.requires_grad_(False).requires_grad_()
+    assert [name for name, _ in other.named_parameters()] == ["bias"]
+
+
+def test_a_module_prints_its_layers_nested_with_their_settings() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, bias=False),
+        nn.Sequential(nn.ReLU(), nn.Dropout(0.1)),
+        nn.ModuleDict({"a": nn.GRU(3, 5, num_layers=2), "b": nn.RNN(3, 5, "relu")}),
+        nn.Linear(3, 2),
+        nn.BatchNorm2d(4, momentum=None),
+        nn.Softmax(),
+    )
+    assert repr(model) == (
+        "Sequential(\n"
+        "  (0): Conv2d(in_channels=1, out_channels=4, kernel_size=(3, 3), padding=1, bias=False)\n"
+        "  (1): Sequential(\n"
+        "    (0): ReLU()\n"
+        "    (1): Dropout(rate=0.1)\n"
+        "  )\n"
+        "  (2): ModuleDict(\n"
+        "    (a): GRU(input_size=3, hidden_size=5, num_layers=2)\n"
+        "    (b): RNN(input_size=3, hidden_size=5, nonlinearity='relu')\n"
+        "  )\n"
+        "  (3): Linear(in_features=3, out_features=2)\n"
+        "  (4): BatchNorm2d(num_features=4, momentum=None)\n"
+        "  (5): Softmax()\n"
+        ")"
+    )
+    assert repr(Branches()).startswith("Branches(\n  (layers.a): Linear(in_features=2")
+    shared = nn.Linear(2, 2)
+    assert repr(nn.Sequential(shared, shared)).count("Linear") == 2
+
+
+# --- Containers -----------------------------------------------------------------------------------
+
+
+def test_lists_and_dicts_of_modules_hold_parameters_under_pytorchs_names() -> None:
+    def filled(library):
+        lists = library.ModuleList([library.Linear(2, 3), library.ReLU()])
+        lists.append(library.Linear(3, 1)).extend([library.Tanh()])
+        lists.insert(1, library.Linear(3, 3))
+        dicts = library.ModuleDict({"a": library.Linear(1, 1)})
+        dicts["b"] = library.Linear(1, 2)
+        return lists, dicts
+
+    (ours, by_name), (theirs, their_names) = filled(nn), filled(torch.nn)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    assert list(by_name.state_dict()) == list(their_names.state_dict())
+    assert len(ours) == len(list(ours)) == 5
+    assert ours[1:3].children() == [ours[1], ours[2]]
+    ours[-1] = nn.Identity()
+    assert isinstance(ours[4], nn.Identity)
+    assert "a" in by_name
+    assert list(by_name) == list(by_name.keys()) == ["a", "b"]
+    assert list(by_name.values()) == [by_name["a"], by_name["b"]]
+    del by_name["a"]
+    assert len(by_name) == 1
+    for container in (ours, by_name):
+        with pytest.raises(TypeError, match="is no function"):
+            container(1.0)
+    for wrong in (lambda: ours.append(3), lambda: by_name.update({"c": 3})):
+        with pytest.raises(TypeError, match="expected a Module, got int"):
+            wrong()
+
+
+def test_a_chain_can_be_sliced_and_extended() -> None:
+    model = nn.Sequential(nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 1))
+    x = np.ones((1, 2))
+    np.testing.assert_array_equal(model[1:](model[0](x)).data, model(x).data)
+    assert len(model.append(nn.Tanh())) == 4
+    assert isinstance(model[-1], nn.Tanh)
+
+
 # --- State ----------------------------------------------------------------------------------------
 
 

@@ -12,9 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dlcourse import nn
+from dlcourse import nn, optimizers
+from dlcourse.losses import mse
 from dlcourse.nn import safetensors
-from dlcourse.nn.saving import load_npz, load_safetensors, save_npz, save_safetensors
+from dlcourse.nn.saving import (
+    load_checkpoint,
+    load_npz,
+    load_safetensors,
+    save_checkpoint,
+    save_npz,
+    save_safetensors,
+)
 
 FORMATS = [(save_npz, load_npz), (save_safetensors, load_safetensors)]
 each_format = pytest.mark.parametrize("save, load", FORMATS, ids=["npz", "safetensors"])
@@ -256,3 +264,144 @@ def test_what_safetensors_cannot_hold_is_an_error(state) -> None:
 def test_a_missing_file_is_pythons_error(save, load, tmp_path) -> None:
     with pytest.raises(FileNotFoundError):
         load(tmp_path / "none")
+
+
+# --- Checkpoints ----------------------------------------------------------------------------------
+
+MAKERS = {
+    "sgd": lambda p: optimizers.SGD(p, lr=0.1, momentum=0.9),
+    "adam": lambda p: optimizers.Adam(p, amsgrad=True),
+    "nadam": optimizers.NAdam,
+    "lbfgs": lambda p: optimizers.LBFGS(p, lr=0.5, max_iter=3),
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_training_goes_on_bit_for_bit_from_a_checkpoint(make, tmp_path) -> None:
+    def parts():
+        model = nn.Sequential(nn.Linear(3, 4, rng=np.random.default_rng(0)), nn.BatchNorm1d(4))
+        optimizer = make(model.parameters())
+        schedules = [
+            optimizers.LinearLR(optimizer, 0.1, total_iters=4),
+            optimizers.ReduceLROnPlateau(optimizer, patience=1, factor=0.5),
+        ]
+        return model, optimizer, schedules, np.random.default_rng(5)
+
+    def move(model, optimizer, schedules, generator):
+        x = generator.normal(size=(6, 3))
+
+        def closure():
+            optimizer.zero_grad()
+            loss = mse(model(x), x[:, [0, 1, 2, 0]])
+            loss.backward()
+            return loss
+
+        loss = optimizer.step(closure)
+        schedules[0].step()
+        schedules[1].step(loss)
+
+    first, second = parts(), parts()
+    for _ in range(3):
+        move(*first)
+    model, optimizer, schedules, generator = first
+    save_checkpoint(tmp_path / "state", {
+        "model": model.state_dict(), "optimizer": optimizer.state_dict(),
+        "schedules": [s.state_dict() for s in schedules],
+        "generator": generator.bit_generator.state, "epoch": 3,
+    })  # fmt: skip
+    state = load_checkpoint(tmp_path / "state")
+    assert state["epoch"] == 3
+    second[0].load_state_dict(state["model"])
+    second[1].load_state_dict(state["optimizer"])
+    for schedule, saved in zip(second[2], state["schedules"], strict=True):
+        schedule.load_state_dict(saved)
+    second[3].bit_generator.state = state["generator"]
+    for _ in range(3):
+        move(*first)
+        move(*second)
+    assert_same(second[0].state_dict(), first[0].state_dict())
+    assert second[1].param_groups[0]["lr"] == first[1].param_groups[0]["lr"]
+
+
+keys = st.one_of(names, st.integers())
+plain = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), names, arrays,
+    hnp.arrays("f8", ()).map(lambda a: a[()]),
+)  # fmt: skip
+trees = st.recursive(
+    plain,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(keys, inner, max_size=3),
+    ),
+    max_leaves=8,
+)  # fmt: skip
+
+
+def assert_same_tree(a, b) -> None:
+    if isinstance(b, np.ndarray | np.generic):
+        assert a.dtype == b.dtype.newbyteorder("=")
+        np.testing.assert_array_equal(a, b)
+        return
+    assert type(a) is type(b)
+    if isinstance(b, dict):
+        assert list(a) == list(b)
+        a, b = list(a.values()), list(b.values())
+    if isinstance(b, list | tuple):
+        for x, y in zip(a, b, strict=True):
+            assert_same_tree(x, y)
+    else:
+        assert a == b
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(tree=st.dictionaries(keys, trees, max_size=4))
+def test_a_checkpoint_keeps_every_tree_of_arrays_and_plain_values(tree, tmp_path_factory) -> None:
+    path = tmp_path_factory.mktemp("checkpoint") / "tree"
+    save_checkpoint(path, tree)
+    assert_same_tree(load_checkpoint(path), tree)
+
+
+def test_keys_that_look_alike_and_names_with_dots_keep_their_arrays(tmp_path) -> None:
+    tree = {1: np.ones(2), "1": np.zeros(3), "a": {"b": np.array(1)}, "a.b": np.array(2)}
+    save_checkpoint(tmp_path / "tree", tree)
+    assert_same_tree(load_checkpoint(tmp_path / "tree"), tree)
+
+
+def test_what_a_checkpoint_cannot_hold_is_an_error_that_says_where_and_writes_nothing(
+    tmp_path,
+) -> None:
+    for state, message in [
+        ({"a": [1, {"b": print}]}, "a.1.b is builtin_function_or_method; expected dicts"),
+        ({"a": {1.5: 2}}, r"expected texts and integers as keys of a, got 1\.5"),
+        ({"a": {2, 3}}, "a is set"),
+    ]:
+        with pytest.raises(TypeError, match=message):
+            save_checkpoint(tmp_path / "state", state)
+    assert list(tmp_path.iterdir()) == []
+
+
+def checkpoint_of(tree: str) -> bytes:
+    return safetensors.dumps({"a": np.ones(2)}, {"dlcourse.checkpoint": tree})
+
+
+@pytest.mark.parametrize(
+    "data, message",
+    [
+        (safetensors.dumps({"a": np.ones(2)}), "it has arrays alone; load_safetensors reads those"),
+        (checkpoint_of("{"), "expected a checkpoint; "),
+        (checkpoint_of("[1]"), "expected a dict, got list"),
+        (checkpoint_of('{"dict": [["x", {"array": "b"}]]}'), "no meaning for {'array': 'b'}"),
+        (checkpoint_of('{"dict": [["x"]]}'), "no meaning for"),
+        (checkpoint_of('{"dict": [[[], 1]]}'), "no meaning for"),
+        (checkpoint_of('{"call": "print"}'), "no meaning for {'call': 'print'}"),
+        (checkpoint_of("[" * 100_000), "expected a checkpoint; "),
+        (checkpoint_of("{}")[:-1], "expected a checkpoint; safetensors: "),
+        (with_header({"__metadata__": {"dlcourse.checkpoint": 3}}, b""), "expected texts by name"),
+        (b"", "expected at least 8 bytes, got 0"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint_is_an_error_that_says_why(data, message, tmp_path) -> None:
+    (tmp_path / "state").write_bytes(data)
+    with pytest.raises(ValueError, match=message):
+        load_checkpoint(tmp_path / "state")

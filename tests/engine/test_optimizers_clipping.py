@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dlcourse import Tensor
+from dlcourse.graphs import trace
 from dlcourse.optimizers import (
     clip_by_norm,
     clip_by_value,
@@ -74,6 +75,32 @@ def test_clipping_by_norm_in_form_keras_is_that_of_keras(max_norm, size) -> None
         np.testing.assert_allclose(a, np.asarray(b), rtol=1e-12)
 
 
+@pytest.mark.parametrize("max_norm", [0.5, 1e6])
+@pytest.mark.parametrize("norm_type", [1, 2, np.inf, 3.5, 0.5])
+def test_every_norm_is_that_of_pytorch(norm_type, max_norm) -> None:
+    rng = np.random.default_rng(0)
+    gradients = [np.asarray(rng.normal(size=s), np.float32) for s in SHAPES]
+    mine, theirs = with_gradients(gradients)
+    norm = clip_grad_norm_(mine, max_norm, norm_type)
+    expected = torch.nn.utils.clip_grad_norm_(theirs, max_norm, norm_type)
+    assert norm == pytest.approx(expected.item(), rel=1e-5)
+    assert_same_gradients(mine, theirs)
+    graph = trace(lambda *g: global_norm(g, norm_type), *gradients)
+    np.testing.assert_allclose(graph.run(*gradients)[0], expected.item(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_norm_that_is_no_number_is_an_error_if_asked_for(value) -> None:
+    p = Tensor([0.0, 0.0], requires_grad=True)
+    p.grad = Tensor([value, 4.0])
+    with pytest.raises(RuntimeError, match=f"norm of order 2.0 of the gradients is {value}"):
+        clip_grad_norm_(p, 1.0, error_if_nonfinite=True)
+    np.testing.assert_array_equal(p.grad.data, [value, 4.0])
+    with np.errstate(invalid="ignore"):
+        assert not np.isfinite(clip_grad_norm_(p, 1.0))
+    assert np.isnan(p.grad.data[0])
+
+
 def test_each_gradient_keeps_its_dtype() -> None:
     gradients = [np.ones(3, np.float32), np.ones(3)]
     clipped = clip_by_norm(gradients, 1.0)
@@ -106,11 +133,16 @@ def test_without_gradients_the_norm_is_0() -> None:
     assert clip_grad_norm_([Tensor(1.0, requires_grad=True)], 1.0) == 0
 
 
+parameter = Tensor(1.0, requires_grad=True)
+parameter.grad = Tensor(1.0)
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
         (lambda: clip_by_value(np.ones(2), -1), "clip_by_value: expected limit >= 0, got -1"),
         (lambda: clip_by_norm([np.ones(2)], float("nan")), "max_norm >= 0, got nan"),
+        (lambda: clip_grad_norm_([parameter], 1, 0), "global_norm: expected norm_type > 0, got 0"),
         (lambda: clip_by_norm([], 1), "at least one gradient"),
         (lambda: clip_by_norm([np.ones(2)], 1, "jax"), 'form="torch" or form="keras", got \'jax\''),
         (lambda: clip_grad_norm_([], -1), "clip_grad_norm_: expected max_norm >= 0, got -1"),

@@ -22,6 +22,14 @@ CASES = {
     "cosine, past its end": ("CosineAnnealingLR", {"T_max": 11, "eta_min": 0.02}),
     "warm-up": ("LinearLR", {"start_factor": 0.1, "total_iters": 25}),
     "warm-up, default": ("LinearLR", {}),
+    "constant": ("ConstantLR", {"factor": 0.25, "total_iters": 9}),
+    "constant, default": ("ConstantLR", {}),
+    "polynomial": ("PolynomialLR", {"total_iters": 40, "power": 1.7}),
+    "polynomial, default": ("PolynomialLR", {}),
+    "any function": ("LambdaLR", {"lr_lambda": lambda step: 1 / (1 + step)}),
+    "a function a group": ("LambdaLR", {"lr_lambda": [lambda step: 0.9**step, lambda _: 0.5]}),
+    "factors": ("MultiplicativeLR", {"lr_lambda": lambda step: 1 - 0.01 * step}),
+    "a factor a group": ("MultiplicativeLR", {"lr_lambda": [lambda _: 0.9, lambda _: 0.95]}),
     "cool-down": ("LinearLR", {"start_factor": 1.0, "end_factor": 0.0, "total_iters": 50}),
     "one cycle": ("OneCycleLR", CYCLE),
     "one cycle, of epochs": ("OneCycleLR", {"max_lr": 0.4, "epochs": 12, "steps_per_epoch": 5}),
@@ -125,12 +133,21 @@ def test_a_plateau_goes_on_from_its_state_dict() -> None:
     assert second.state_dict() == whole.state_dict()
 
 
-def test_the_rate_of_any_step_can_be_asked_for() -> None:
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: ours.CosineAnnealingLR(o, T_max=10),
+        lambda o: ours.LambdaLR(o, lambda step: 1 / (1 + step)),
+        lambda o: ours.MultiplicativeLR(o, lambda step: 1 / step),
+        lambda o: OneCycleLR(o, 0.5, total_steps=11, cycle_momentum=False, div_factor=0.5),
+    ],
+)
+def test_the_rate_of_any_step_can_be_asked_for(make) -> None:
     optimizer = SGD([Tensor(1.0, requires_grad=True)], lr=1.0)
-    schedule = ours.CosineAnnealingLR(optimizer, T_max=10)
+    schedule = make(optimizer)
     rates = [schedule.rate(1.0, step) for step in range(11)]
     for rate in rates:
-        assert optimizer.lr == rate
+        assert optimizer.lr == pytest.approx(rate, rel=1e-12)
         schedule.step()
 
 
@@ -171,8 +188,19 @@ sgd = SGD([parameter], lr=0.1)
         (lambda: ReduceLROnPlateau(sgd, threshold_mode="x"), '"rel" or "abs", got \'x\''),
         (
             lambda: ours.ExponentialLR(sgd, 0.9).load_state_dict({"last_epoch": 3}),
-            "ExponentialLR: expected a state dict with base_lrs, last_epoch (for 1 groups)",
+            "ExponentialLR: expected a state dict with base_lrs, last_epoch, last_lr; got",
         ),
+        (
+            lambda: ours.ExponentialLR(sgd, 0.9).load_state_dict(
+                {"base_lrs": [1.0, 2.0], "last_epoch": 3, "last_lr": [1.0, 2.0]}
+            ),
+            "ExponentialLR: expected the state of a schedule of 1 groups, got 2",
+        ),
+        (lambda: ours.ConstantLR(sgd, factor=0), "ConstantLR: expected 0 < factor <= 1, got 0"),
+        (lambda: ours.ConstantLR(sgd, total_iters=0), "ConstantLR: expected total_iters >= 1"),
+        (lambda: ours.PolynomialLR(sgd, total_iters=0), "PolynomialLR: expected total_iters >= 1"),
+        (lambda: ours.PolynomialLR(sgd, power=0), "PolynomialLR: expected power > 0, got 0"),
+        (lambda: ours.LambdaLR(sgd, [abs, abs]), "one lr_lambda for each of 1 groups, got 2"),
     ],
 )
 def test_settings_that_make_no_sense_are_named(make, text) -> None:

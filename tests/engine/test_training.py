@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from dlcourse import nn
+from dlcourse.callbacks import Callback, Checkpoint, EarlyStopping
 from dlcourse.data import batches, digits, split, standardise
 from dlcourse.losses import cross_entropy, mse
 from dlcourse.nn import Linear, ReLU, Sequential
+from dlcourse.nn.saving import load_checkpoint
 from dlcourse.optimizers import (
     LBFGS,
     SGD,
@@ -220,6 +222,175 @@ def test_no_epochs_leave_the_model_as_it_is() -> None:
     assert len(history) == 0
     assert repr(history) == "History of 0 epochs"
     np.testing.assert_array_equal(model.weight.data, before["weight"])
+
+
+# --- Callbacks ------------------------------------------------------------------------------------
+
+
+def train(model, losses, callbacks, **options):
+    """As many epochs of one step as there are validation losses, which are as given."""
+    x, y = line(4)
+    given = iter(losses)
+    return fit(
+        model, mse, SGD(model.parameters(), lr=0.1), (x, y), epochs=len(losses), batch_size=4,
+        generator=rng(), validation=(x, y), progress=False, callbacks=callbacks,
+        metrics={"score": lambda *_: next(given) if not model.training else 0.0}, **options,
+    )  # fmt: skip
+
+
+class Noting(Callback):
+    """Notes what is called and what it sees."""
+
+    def __init__(self) -> None:
+        self.calls = []
+
+    def on_train_begin(self, run) -> None:
+        self.calls.append(("begin", run.epoch, dict(run.numbers)))
+
+    def on_epoch_begin(self, run) -> None:
+        self.calls.append(("epoch", run.epoch))
+
+    def on_batch_end(self, run) -> None:
+        self.calls.append(("batch", run.numbers["loss"]))
+
+    def on_epoch_end(self, run) -> None:
+        self.calls.append(("epoch ends", run.epoch, dict(run.numbers), run.optimizer.lr))
+
+    def on_train_end(self, run) -> None:
+        self.calls.append(("end", run.epoch))
+
+
+def test_callbacks_are_called_in_order_with_what_was_measured() -> None:
+    model, noting = linear(), Noting()
+    x, y = line(4)
+    optimizer = SGD(model.parameters(), lr=0.1)
+    history = fit(
+        model, mse, optimizer, (x, y), epochs=2, batch_size=2, generator=rng(), progress=False,
+        schedule=StepLR(optimizer, 1, gamma=0.5), callbacks=[Callback(), noting],
+    )  # fmt: skip
+    assert [call[0] for call in noting.calls] == [
+        "begin", *["epoch", "batch", "batch", "epoch ends"] * 2, "end",
+    ]  # fmt: skip
+    assert noting.calls[0] == ("begin", 0, {})
+    for i in (0, 1):
+        row = {"loss": history["loss"][i], "lr": history["lr"][i]}
+        assert noting.calls[4 * i + 4] == ("epoch ends", i + 1, row, history["lr"][i] / 2)
+        assert noting.calls[4 * i + 3] == ("batch", history["loss"][i])
+    assert noting.calls[-1] == ("end", 2)
+    assert not history.stopped
+
+
+@pytest.mark.parametrize(
+    "options, numbers, epochs, best, stopped",
+    [
+        ({"patience": 1}, [3, 2, 2, 1], 3, 2, True),
+        ({"patience": 2}, [3, 2, 4, 1, 5, 5, 5], 6, 4, True),
+        ({"patience": 2, "min_delta": 0.5}, [3, 2.6, 2.4, 2.3, 2.2], 5, 3, True),
+        ({"patience": 2, "mode": "max"}, [1, 2, 1, 1, 3], 4, 2, True),
+        ({"patience": 1}, [np.nan, 1, 2], 1, 0, True),
+        ({"patience": 9}, [3, 1, 2], 3, 2, False),
+    ],
+)
+def test_training_stops_when_the_number_has_not_improved(
+    options, numbers, epochs, best, stopped
+) -> None:
+    stopping = EarlyStopping("val_score", **options)
+    history = train(linear(), numbers, [stopping])
+    assert len(history) == epochs
+    assert history.stopped is stopped
+    assert repr(history).startswith(f"History of {epochs} epochs" + ", stopped" * stopped)
+    assert stopping.best_epoch == best
+
+
+@pytest.mark.parametrize("restore_best", [True, False])
+def test_the_best_parameters_and_buffers_come_back(restore_best) -> None:
+    model, states = Sequential(linear(), nn.BatchNorm1d(1)), []
+
+    class Keeping(Callback):
+        def on_epoch_end(self, run) -> None:
+            states.append(run.model.state_dict())
+
+    stopping = EarlyStopping("val_score", patience=2, restore_best=restore_best)
+    train(model, [3, 1, 2, 2, 0], [Keeping(), stopping])
+    expected = states[1 if restore_best else 3]
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value, expected[name])
+    assert not np.array_equal(states[1]["1.running_mean"], states[3]["1.running_mean"])
+
+
+def test_a_callback_can_be_used_again_in_another_run() -> None:
+    stopping = EarlyStopping("val_score", patience=1)
+    assert len(train(linear(), [1, 2, 2], [stopping])) == 2
+    assert len(train(linear(), [5, 4, 6], [stopping])) == 3
+
+
+def test_an_interruption_ends_the_callbacks_too() -> None:
+    class Interrupting(Noting):
+        def on_batch_end(self, run) -> None:
+            if run.epoch == 2:
+                raise KeyboardInterrupt
+
+    noting = Interrupting()
+    history = train(linear(), [1, 1, 1], [noting])
+    assert history.interrupted
+    assert len(history) == 1
+    assert noting.calls[-1] == ("end", 2)
+
+
+@pytest.mark.parametrize("best_only, epoch", [(True, 2), (False, 3)])
+def test_a_checkpoint_has_all_to_go_on_from(best_only, epoch, tmp_path) -> None:
+    path = tmp_path / "run"
+    model = linear()
+    saving = Checkpoint(path, "val_score", best_only=best_only)
+    history = train(model, [3, 1, 2], [saving])
+    state = load_checkpoint(path)
+    assert state["epoch"] == epoch
+    assert state["numbers"] == {name: column[epoch - 1] for name, column in history.columns.items()}
+    assert state["schedule"] is None
+    other = linear()
+    other.load_state_dict(state["model"])
+    SGD(other.parameters(), lr=1.0).load_state_dict(state["optimizer"])
+    if best_only:
+        assert not np.array_equal(other.weight.data, model.weight.data)
+    else:
+        np.testing.assert_array_equal(other.weight.data, model.weight.data)
+
+
+def test_training_goes_on_from_a_checkpoint_as_if_it_had_not_stopped(tmp_path) -> None:
+    def parts():
+        model = linear()
+        optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+        return model, optimizer, ExponentialLR(optimizer, 0.5)
+
+    def go(model, optimizer, schedule, epochs, callbacks=()):
+        fit(model, mse, optimizer, line(4), epochs, 4, rng(), schedule=schedule, progress=False,
+            callbacks=callbacks)  # fmt: skip
+
+    whole, first, second = parts(), parts(), parts()
+    go(*whole, 4)
+    go(*first, 2, [Checkpoint(tmp_path / "run", best_only=False)])
+    state = load_checkpoint(tmp_path / "run")
+    for part, name in zip(second, ("model", "optimizer", "schedule"), strict=True):
+        part.load_state_dict(state[name])
+    go(*second, 2)
+    np.testing.assert_allclose(second[0].weight.data, whole[0].weight.data, rtol=1e-13)
+    assert second[1].lr == whole[1].lr
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: EarlyStopping(patience=0), "EarlyStopping: expected patience >= 1, got 0"),
+        (lambda: EarlyStopping(min_delta=-1.0), "EarlyStopping: expected min_delta >= 0, got -1"),
+        (lambda: EarlyStopping(mode="best"), 'expected mode="min" or "max", got \'best\''),
+        (lambda: Checkpoint("x", mode="best"), 'Checkpoint: expected mode="min" or "max"'),
+        (lambda: train(linear(), [1], [EarlyStopping("accuracy")]),
+         "EarlyStopping: expected to watch one of loss, score, val_loss, val_score, lr; got 'acc"),
+    ],
+)  # fmt: skip
+def test_callbacks_that_make_no_sense_are_an_error(make, message) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 # --- Progress -------------------------------------------------------------------------------------
