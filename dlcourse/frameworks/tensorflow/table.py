@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks import tf_layers as layers
+from dlcourse.frameworks.tensorflow import layers
 from dlcourse.frameworks.formulas import (
     SELU_ALPHA,
     SELU_SCALE,
