@@ -129,6 +129,21 @@ def window_counts(shape: Sequence[int], dtype: Any, **how: Any) -> Any:
     return ops.sum_pool(np.ones(shape[-len(how["kernel_size"]) :], dtype), **how)
 
 
+def replaced(a: Any, part: Any, index: tuple[Any, ...]) -> Any:
+    """``a`` with ``part`` at the index."""
+    mask = np.zeros(a.shape, bool)
+    mask[index] = True
+    part = ops.broadcast_to(part, shape=np.empty(a.shape, bool)[index].shape)
+    return ops.where(mask, ops.scatter_add(part, index=index, shape=a.shape), a)
+
+
+def diagonal_index(n: int, m: int, offset: int) -> tuple[Any, Any]:
+    """The rows and columns of a diagonal of an (n, m) matrix."""
+    row, column = max(-offset, 0), max(offset, 0)
+    places = np.arange(max(min(n - row, m - column), 0))
+    return places + row, places + column
+
+
 # --- Functions that both frameworks have as an operation ----------------------------------------
 
 

@@ -88,6 +88,10 @@ class Call:
     def __str__(self) -> str:
         return f"{self.operation} ({self.where or self.results[0].name})"
 
+    def references(self) -> Iterator[Ref]:
+        """Each value that the call needs."""
+        return references((self.arguments, tuple(self.attributes.values())))
+
 
 @dataclass
 class Program:
@@ -116,7 +120,7 @@ class Program:
         live = []
         for call in reversed(self.calls):
             if not needed.isdisjoint(value.name for value in call.results):
-                needed |= {ref.name for ref in references(call.arguments)}
+                needed |= {ref.name for ref in call.references()}
                 live.append(call)
         self.calls = tuple(reversed(live))
 
@@ -169,7 +173,9 @@ class Program:
 
     def _results(self, call: Call, table: Table, known: Mapping[str, Any]) -> list[Any]:
         attributes = {
-            name: functools.partial(value.evaluate, table) if isinstance(value, Program) else value
+            name: functools.partial(value.evaluate, table)
+            if isinstance(value, Program)
+            else _resolve(value, known)
             for name, value in call.attributes.items()
         }
         result = table[call.operation](*_resolve(call.arguments, known), **attributes)

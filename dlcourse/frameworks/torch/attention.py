@@ -34,14 +34,25 @@ def _weights(scores: Any, logsumexp: Any) -> Any:
     return ops.exp(scores - ops.where(ops.isfinite(logsumexp), logsumexp, 0))
 
 
+def _shared(query: Any, a: Any) -> Any:
+    """Keys or values, repeated where several heads of queries share a head of them."""
+    heads = 1 if a.shape[:-2] == query.shape[:-2] else query.shape[-3] // a.shape[-3]
+    return a if heads == 1 else ops.repeat(a, heads, axis=-3)
+
+
+def _sum_over_sharing(g: Any, a: Any) -> Any:
+    """The gradient of `_shared` with respect to ``a``."""
+    if g.shape == a.shape:
+        return g
+    *batch, heads, n, m = a.shape
+    return ops.sum(ops.reshape(g, shape=(*batch, heads, -1, n, m)), axis=-3)
+
+
 def attention(
     query: Any, key: Any, value: Any, mask: Any = None, dropout: float = 0.0, causal: bool = False,
     *, scale: float | None = None, enable_gqa: bool = False,
 ) -> Any:  # fmt: skip
-    if enable_gqa:  # several heads of queries share a head of keys and values
-        key, value = (
-            ops.repeat(a, query.shape[-3] // a.shape[-3], axis=-3) for a in (key, value)
-        )
+    # With enable_gqa or without, heads are shared where the numbers of heads differ.
     return _flash(query, key, value, dropout, causal, attn_mask=mask, scale=scale)[0]
 
 
@@ -50,6 +61,7 @@ def _flash(
     *, attn_mask: Any = None, scale: float | None = None,
 ) -> tuple[Any, Any]:  # fmt: skip
     """The result, and the logarithm of the sum that each softmax divides by."""
+    key, value = _shared(query, key), _shared(query, value)
     scores = _scores(query, key, attn_mask, causal, scale)
     total = ops.logsumexp(scores, axis=-1, keepdims=True)
     weights = no_dropout(_weights(scores, total), dropout, training=True)
@@ -61,15 +73,16 @@ def _flash_backward(
     *, attn_mask: Any = None, scale: float | None = None,
 ) -> tuple[Any, Any, Any]:  # fmt: skip
     """The gradients with respect to query, key and value."""
-    scores = _scores(query, key, attn_mask, causal, scale)
+    keys, values = _shared(query, key), _shared(query, value)
+    scores = _scores(query, keys, attn_mask, causal, scale)
     weights = no_dropout(_weights(scores, ops.expand_dims(logsumexp, -1)), dropout, training=True)
-    through = ops.matmul(g, ops.swapaxes(value, -2, -1)) - ops.sum(g * y, axis=-1, keepdims=True)
+    through = ops.matmul(g, ops.swapaxes(values, -2, -1)) - ops.sum(g * y, axis=-1, keepdims=True)
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
     slope = weights * through * factor
     return (
-        ops.matmul(slope, key),
-        ops.matmul(ops.swapaxes(slope, -2, -1), query),
-        ops.matmul(ops.swapaxes(weights, -2, -1), g),
+        ops.matmul(slope, keys),
+        _sum_over_sharing(ops.matmul(ops.swapaxes(slope, -2, -1), query), key),
+        _sum_over_sharing(ops.matmul(ops.swapaxes(weights, -2, -1), g), value),
     )
 
 

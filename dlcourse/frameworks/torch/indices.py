@@ -115,6 +115,11 @@ def _take(a: Any, index: Any) -> Any:
     return take(ops.reshape(a, shape=(-1,)), [index])
 
 
+def _put(a: Any, index: Any, source: Any, accumulate: bool = False) -> Any:
+    flat = _index_put(ops.reshape(a, shape=(-1,)), (index,), source, accumulate)
+    return ops.reshape(flat, shape=a.shape)
+
+
 def _index_fill(a: Any, dim: int, index: Any, value: Any) -> Any:
     before = (None,) * (dim % len(a.shape))
     return _index_put(a, (*before, index), np.asarray(value) if isinstance(value, int | float)
@@ -163,6 +168,25 @@ def _embedding_bag(
     return total, None, None, None
 
 
+def _embedding_bag_backward(
+    g: Any, indices: Any, offsets: Any, bag: Any, sizes: Any, largest: Any, rows: int,
+    by_frequency: bool, mode: int, sparse: bool, factors: Any, padding: int = -1,
+) -> Any:  # fmt: skip
+    if mode == MAX or by_frequency:
+        raise ValueError(
+            "gradients of a bag's maximum, or divided by frequency, are not in dlcourse"
+        )
+    bag, count = _bags(indices, offsets, includes_last=False)
+    shares = ops.astype(ops.not_equal(indices, padding), dtype=g.dtype)
+    if mode == MEAN:
+        sizes = ops.maximum(ops.add_rows(shares, bag, count=count), 1)
+        g = g / ops.expand_dims(sizes, -1)
+    factors = shares if factors is None else factors * shares
+    return ops.add_rows(
+        ops.embedding(g, bag) * ops.expand_dims(factors, -1), indices, count=rows
+    )
+
+
 def _whole_embedding_bag(
     weight: Any, indices: Any, offsets: Any, by_frequency: bool = False, mode: int = SUM,
     sparse: bool = False, factors: Any = None, includes_last: bool = False,
@@ -180,9 +204,11 @@ TABLE: Rows = {
     **overloads("default", {
         "index_select": lambda a, dim, index: take(a, [index], dim % len(a.shape)),
         "gather": _gather, "scatter_add": _scatter_add, "index_put": _index_put, "take": _take,
+        "put": _put,
         "_unsafe_index_put": _index_put,
         "embedding": lambda weight, indices, *how: ops.embedding(weight, indices),
         "embedding_dense_backward": _embedding_backward,
+        "_embedding_bag_backward": _embedding_bag_backward,
         "_embedding_bag": _embedding_bag, "_embedding_bag_forward_only": _embedding_bag,
     }),
     **overloads("Tensor", {"index": _index, "_unsafe_index": _index}),

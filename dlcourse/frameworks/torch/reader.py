@@ -9,13 +9,13 @@ from __future__ import annotations
 import functools
 import operator
 import re
-from pathlib import Path
 from collections.abc import Callable, Container, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dlcourse.frameworks.program import Call, Program, Ref, Value
+from dlcourse.frameworks.program import Call, Program, Ref, UnknownOperationError, Value
 from dlcourse.ops import Array
 
 # How PyTorch lays values out in memory, which does not change the numbers.
@@ -83,12 +83,20 @@ def read_graph_module(module: Any, known: Container[str]) -> Program:
         constants={n.name: _attribute(module, n.target) for n in nodes if n.op == "get_attr"},
         calls=_calls(module.graph, names),
         outputs=_outputs(module.graph, names),
-        updates={
-            names[n.args[0].name]: _arguments(n.args[1], names)
-            for n in nodes
-            if str(n.target) == "aten.copy_.default"
-        },
+        updates=_updates(nodes, names),
     )
+
+
+def _updates(nodes: Any, names: Mapping[str, str]) -> dict[str, Any]:
+    """The new value of each input that the graph overwrites."""
+    copies = [node for node in nodes if str(node.target) == "aten.copy_.default"]
+    for node in copies:
+        if node.args[0].name not in names:
+            raise UnknownOperationError(
+                f"the graph overwrites {node.args[0].name}, which is not an input. Make buffers "
+                f"arguments of the recorded function.\n  {node.target} ({_where(node)})"
+            )
+    return {names[n.args[0].name]: _arguments(n.args[1], names) for n in copies}
 
 
 def _in_known_operations(

@@ -44,7 +44,7 @@ def _trilinear(
     product: Any = 1
     for array, axes in ((a, a_axes), (b, b_axes), (c, c_axes)):
         for axis in axes:
-            array = ops.expand_dims(array, axis)  # noqa: PLW2901
+            array = ops.expand_dims(array, axis)
         product = array * product
     return ops.sum(product, axis=tuple(summed))
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks.formulas import at
+from dlcourse.frameworks.formulas import at, diagonal_index, replaced
 from dlcourse.frameworks.torch.rows import Rows, cast, overloads, same
 
 # --- Shapes -----------------------------------------------------------------------------------
@@ -76,14 +76,6 @@ def unbind(a: Any, dim: int = 0) -> list[Any]:
     return [select(a, dim, i) for i in range(a.shape[dim])]
 
 
-def replaced(a: Any, part: Any, index: tuple[Any, ...]) -> Any:
-    """``a`` with ``part`` at the index."""
-    mask = np.zeros(a.shape, bool)
-    mask[index] = True
-    part = ops.broadcast_to(part, shape=np.empty(a.shape, bool)[index].shape)
-    return ops.where(mask, ops.scatter_add(part, index=index, shape=a.shape), a)
-
-
 # --- Padding ----------------------------------------------------------------------------------
 
 PADDINGS = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}  # NumPy's names
@@ -129,16 +121,9 @@ def _padding_backward(mode: str) -> Callable[..., Any]:
 # --- Diagonals, windows, pixels ---------------------------------------------------------------
 
 
-def _diagonal_index(n: int, m: int, offset: int) -> tuple[Any, Any]:
-    """The rows and columns of a diagonal of an (n, m) matrix."""
-    row, column = max(-offset, 0), max(offset, 0)
-    places = np.arange(max(min(n - row, m - column), 0))
-    return places + row, places + column
-
-
 def _diagonal(a: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     a = ops.moveaxis(a, (dim1, dim2), (-2, -1))
-    return a[(..., *_diagonal_index(*a.shape[-2:], offset))]
+    return a[(..., *diagonal_index(*a.shape[-2:], offset))]
 
 
 def _diagonal_backward(
@@ -146,7 +131,7 @@ def _diagonal_backward(
 ) -> Any:
     shape = [n for i, n in enumerate(size) if i not in (dim1 % len(size), dim2 % len(size))]
     shape += [size[dim1], size[dim2]]
-    index = (..., *_diagonal_index(*shape[-2:], offset))
+    index = (..., *diagonal_index(*shape[-2:], offset))
     return ops.moveaxis(
         ops.scatter_add(g, index=index, shape=tuple(shape)), (-2, -1), (dim1, dim2)
     )
@@ -154,14 +139,14 @@ def _diagonal_backward(
 
 def _diag_embed(a: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
     n = a.shape[-1] + abs(offset)
-    index = (..., *_diagonal_index(n, n, offset))
+    index = (..., *diagonal_index(n, n, offset))
     made = ops.scatter_add(a, index=index, shape=(*a.shape[:-1], n, n))
     return ops.moveaxis(made, (-2, -1), (dim1, dim2))
 
 
 def _diagonal_scatter(a: Any, part: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     moved = ops.moveaxis(a, (dim1, dim2), (-2, -1))
-    index = (..., *_diagonal_index(*moved.shape[-2:], offset))
+    index = (..., *diagonal_index(*moved.shape[-2:], offset))
     return ops.moveaxis(replaced(moved, part, index), (-2, -1), (dim1, dim2))
 
 
@@ -225,6 +210,10 @@ def _block_diag(arrays: Sequence[Any]) -> Any:
 
 def _full(shape: Sequence[int], value: Any, dtype: Any = np.float32) -> Any:
     return np.full(tuple(shape), value, dtype)
+
+
+def _zeros(size: Sequence[int], *, dtype: Any = np.float32) -> Any:
+    return _full(size, 0, dtype)
 
 
 def _full_like(value: Any) -> Callable[..., Any]:
@@ -307,9 +296,9 @@ TABLE: Rows = {
         # Constants
         "full": lambda size, value, *, dtype=np.float32: _full(size, value, dtype),
         "full_like": lambda a, value, *, dtype=None: _full(a.shape, value, dtype or a.dtype),
-        "zeros": lambda size, *, dtype=np.float32: _full(size, 0, dtype),
+        "zeros": _zeros,
         "ones": lambda size, *, dtype=np.float32: _full(size, 1, dtype),
-        "zeros_like": _full_like(0), "ones_like": _full_like(1), "empty_like": _full_like(0),
+        "zeros_like": _full_like(0), "_efficientzerotensor": _zeros, "ones_like": _full_like(1), "empty_like": _full_like(0),
         "new_zeros": _new(0), "new_ones": _new(1), "new_empty": _new(0),
         "new_full": lambda a, size, value, *, dtype=None: _full(size, value, dtype or a.dtype),
         "scalar_tensor": lambda value, *, dtype=np.float32: np.asarray(value, dtype),
