@@ -47,7 +47,9 @@ class TensorList:
 
     def filled(self) -> list[Any]:
         """The elements, with zeros where none is set, as in TensorFlow."""
-        zeros = None if None not in self.items else np.zeros(self.known_shape(), self.dtype)
+        if all(item is not None for item in self.items):
+            return list(self.items)
+        zeros = np.zeros(self.known_shape(), self.dtype)
         return [zeros if item is None else item for item in self.items]
 
     def stacked(self) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import linecache
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -93,10 +93,10 @@ class _Reader:
         self.state: dict[str, Ref] = {}
 
     def read(self, graph: Any, bound: Bound, prefix: str) -> None:
-        """Read the operations in the order of their creation, and bind their results."""
+        """Read the operations in an order in which they can run, and bind their results."""
         import tensorflow as tf  # type: ignore[import-untyped]
 
-        for op in graph.get_operations():
+        for op in _in_order(graph):
             arguments = [bound[tensor.name] for tensor in op.inputs]
             if op.type in FUNCTION_CALLS:
                 called = _function(graph, op.get_attr("f"))
@@ -189,6 +189,26 @@ class _Reader:
         values = (self.state[a.name] if isinstance(a, Variable) else a for a in arguments)
         where = _where(op, prefix)
         self.calls.append(Call(op.type, tuple(values), attributes, tuple(results), where))
+
+
+def _in_order(graph: Any) -> Iterator[Any]:
+    """The operations as they were created, each after those that it needs.
+
+    The gradient of a loop gives the loop further inputs, which are created after it.
+    """
+    done: set[str] = set()
+    for op in graph.get_operations():
+        waiting = [op]
+        while waiting:
+            needed = [*(t.op for t in waiting[-1].inputs), *waiting[-1].control_inputs]
+            missing = [other for other in needed if other.name not in done]
+            if missing:
+                waiting.append(missing[0])
+                continue
+            ready = waiting.pop()
+            if ready.name not in done:
+                done.add(ready.name)
+                yield ready
 
 
 def _function(graph: Any, reference: Any) -> Any:

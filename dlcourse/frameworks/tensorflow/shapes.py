@@ -7,6 +7,7 @@ Source: https://www.tensorflow.org/api_docs/python/tf/raw_ops.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -207,13 +208,33 @@ def _set_diag(a: Any, diagonal: Any, k: Any, *, align: str) -> Any:
     return replaced(a, diagonal, (..., *diagonal_index(*a.shape[-2:], _one_diagonal(k))))
 
 
+def _tensor_diag_part(a: Any) -> Any:
+    lengths = a.shape[: len(a.shape) // 2]
+    n = math.prod(lengths)
+    diagonal = ops.reshape(a, shape=(n, n))[diagonal_index(n, n, 0)]
+    return ops.reshape(diagonal, shape=lengths)
+
+
+def _tensor_diag(a: Any) -> Any:
+    n = math.prod(a.shape)
+    flat = ops.reshape(a, shape=(n,))
+    matrix = ops.scatter_add(flat, index=diagonal_index(n, n, 0), shape=(n, n))
+    return ops.reshape(matrix, shape=(*a.shape, *a.shape))
+
+
+def _list_difference(a: Any, b: Any) -> tuple[Array, Array]:
+    """The numbers of ``a`` that are not in ``b``, and their places."""
+    places = [i for i, n in enumerate(known_ints(a)) if n not in known_ints(b)]
+    return a[places], np.array(places, int)
+
+
 # --- Indices ----------------------------------------------------------------------------------
 
 
 def _gather(a: Any, indices: Any, axis: Any, *, batch_dims: int) -> Any:
     """``a`` at indices along an axis; the first ``batch_dims`` axes of both belong together."""
     line = known_int(axis) % len(a.shape)
-    b = batch_dims % (len(indices.shape) + 1)
+    b = batch_dims + len(indices.shape) if batch_dims < 0 else batch_dims
     between, new = line - b, len(indices.shape) - b
     grid = np.ogrid[tuple(slice(n) for n in indices.shape)][:b]
     found = take(ops.moveaxis(a, line, b), [*grid, indices], 0)
@@ -271,7 +292,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "Pad": _pad, "PadV2": _pad, "ReverseV2": lambda a, axis: ops.flip(a, axis=known_ints(axis)),
     # Matrices
     "MatrixBandPart": _band_part, "MatrixDiagPartV3": _diag_part, "MatrixDiagV3": _diag,
-    "MatrixSetDiagV3": _set_diag,
+    "MatrixSetDiagV3": _set_diag, "DiagPart": _tensor_diag_part, "Diag": _tensor_diag,
     # Indices
     "GatherV2": _gather, "GatherNd": lambda a, indices: take(a, _columns(indices)),
     "OneHot": _one_hot, "TopKV2": _topk, "ScatterNd": _scatter_nd,
@@ -292,6 +313,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "OnesLike": lambda a: np.ones(a.shape, a.dtype),
     "Range": lambda start, end, step: np.arange(known_int(start), known_int(end), known_int(step)),
     "BroadcastGradientArgs": _broadcast_gradient_args,
+    "ListDiff": _list_difference,
     "ConcatOffset": _concat_offset,
     "InvertPermutation": lambda a: np.argsort(known_ints(a)),
 }  # fmt: skip

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from dlcourse import ops
 from dlcourse.frameworks.tensorflow import control, convolution, elementwise, lists, shapes
 
@@ -32,7 +34,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "PreventGradient": _same, "Cast": _same, "EnsureShape": _same, "Snapshot": _same,
     "CheckNumerics": _same,
     # Variables: an assignment's result is the next value
-    "ReadVariableOp": _same,
+    "ReadVariableOp": _same, "VariableShape": lambda v: np.array(v.shape, int),
     "AssignVariableOp": lambda v, new: new,
     "AssignAddVariableOp": lambda v, d: v + d,
     "AssignSubVariableOp": lambda v, d: v - d,
