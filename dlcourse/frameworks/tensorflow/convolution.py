@@ -41,9 +41,7 @@ def _how(padding: str, strides: Sequence[int], data_format: str) -> dict[str, An
 def _convolution(f: Callable[..., Any]) -> Callable[..., Any]:
     """``f`` with TensorFlow's attributes of a convolution in place of ours."""
 
-    def layer(
-        *arguments: Any, padding: str, strides: Any, dilations: Any, data_format: str
-    ) -> Any:
+    def layer(*arguments: Any, padding: str, strides: Any, dilations: Any, data_format: str) -> Any:
         how = _how(padding, strides, data_format) | {"dilation": tuple(dilations[1:-1])}
         return f(*arguments, **how)
 

@@ -1,4 +1,6 @@
-"""TensorFlow's operations element by element, reductions, products and losses: inputs by position, attributes by name.
+"""Elementwise operations, reductions, products and losses of TensorFlow.
+
+A function has the inputs of the operation by position, its attributes by name.
 
 Source: https://www.tensorflow.org/api_docs/python/tf/raw_ops.
 """
@@ -90,9 +92,7 @@ def _batch_norm(
     axes = tuple(range(len(x.shape) - 1))
     saved_mean, saved_variance = mean, variance
     if is_training:
-        saved_mean, saved_variance = (
-            ops.reshape(a, shape=(-1,)) for a in moments(x, axes)
-        )
+        saved_mean, saved_variance = (ops.reshape(a, shape=(-1,)) for a in moments(x, axes))
         n = x.shape[0] if len(axes) == 0 else int(np.prod(x.shape[:-1]))
         unbiased = saved_variance * (n / max(n - 1, 1))
         f = exponential_avg_factor

@@ -144,7 +144,9 @@ class _Reader:
                 programs[name] = program
                 changed |= own
         results = [_value(prefix + tensor.name, tensor) for tensor in op.outputs]
-        bound.update((t.name, Ref(value.name)) for t, value in zip(op.outputs, results, strict=True))
+        bound.update(
+            (t.name, Ref(value.name)) for t, value in zip(op.outputs, results, strict=True)
+        )
         if loops:
             pairs = list(zip(op.outputs, arguments, strict=True))
             new = {a.name: Ref(prefix + t.name) for t, a in pairs if isinstance(a, Variable)}

@@ -1,4 +1,6 @@
-"""TensorFlow's operations that move elements, compute with shapes or take parts by index: inputs by position, attributes by name.
+"""Shapes, parts and indices of TensorFlow.
+
+A function has the inputs of the operation by position, its attributes by name.
 
 Source: https://www.tensorflow.org/api_docs/python/tf/raw_ops.
 """
@@ -302,8 +304,8 @@ TABLE: dict[str, Callable[..., Any]] = {
         _gather(a, indices, np.array(0), batch_dims=batch_dims),
     "UnsortedSegmentSum": lambda a, rows, count: ops.add_rows(a, rows, count=known_int(count)),
     # Constants, shapes as values
-    "Shape": lambda a: np.array(a.shape, int), "ShapeN": lambda *a: [np.array(b.shape, int) for b in a] if len(a) > 1
-        else np.array(a[0].shape, int),
+    "Shape": lambda a: np.array(a.shape, int),
+    "ShapeN": lambda *arrays: _one_or_all([np.array(a.shape, int) for a in arrays]),
     "LinSpace": lambda start, end, n: np.linspace(start, end, known_int(n)),
     "BroadcastArgs": lambda a, b:
         np.array(np.broadcast_shapes(known_ints(a), known_ints(b)), int),

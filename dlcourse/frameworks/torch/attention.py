@@ -50,7 +50,7 @@ def _sum_over_sharing(g: Any, a: Any) -> Any:
 
 def attention(
     query: Any, key: Any, value: Any, mask: Any = None, dropout: float = 0.0, causal: bool = False,
-    *, scale: float | None = None, enable_gqa: bool = False,
+    *, scale: float | None = None, enable_gqa: bool = False,  # noqa: ARG001
 ) -> Any:  # fmt: skip
     # With enable_gqa or without, heads are shared where the numbers of heads differ.
     return _flash(query, key, value, dropout, causal, attn_mask=mask, scale=scale)[0]

@@ -182,9 +182,7 @@ def _embedding_bag_backward(
         sizes = ops.maximum(ops.add_rows(shares, bag, count=count), 1)
         g = g / ops.expand_dims(sizes, -1)
     factors = shares if factors is None else factors * shares
-    return ops.add_rows(
-        ops.embedding(g, bag) * ops.expand_dims(factors, -1), indices, count=rows
-    )
+    return ops.add_rows(ops.embedding(g, bag) * ops.expand_dims(factors, -1), indices, count=rows)
 
 
 def _whole_embedding_bag(

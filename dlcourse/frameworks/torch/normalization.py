@@ -20,7 +20,6 @@ from dlcourse.frameworks.torch.rows import Rows, overloads
 # --- Batch normalisation ----------------------------------------------------------------------
 
 
-
 def _scale_and_shift(y: Any, weight: Any, bias: Any) -> Any:
     y = y if weight is None else y * weight
     return y if bias is None else y + bias

@@ -34,9 +34,7 @@ def read_exported(exported: Any, known: Container[str]) -> Program:
         exported: What torch.export gave.
         known: The operations that dlcourse has; others are decomposed, if PyTorch knows how.
     """
-    exported = _in_known_operations(
-        exported, known, lambda e, rules: e.run_decompositions(rules)
-    )
+    exported = _in_known_operations(exported, known, lambda e, rules: e.run_decompositions(rules))
     signature = exported.graph_signature
     given, stored, constants, names = [], {}, {}, {}
     values = {node.name: node.meta.get("val") for node in exported.graph.nodes}
@@ -212,7 +210,9 @@ def _value(name: str, recorded: Any) -> Value:
         return Value(name)
     shape = tuple(n if type(n) is int else None for n in recorded.shape)
     dtype = _dtype(recorded.dtype)
-    return Value(name, shape, foreign=dtype) if isinstance(dtype, str) else Value(name, shape, dtype)
+    if isinstance(dtype, str):
+        return Value(name, shape, foreign=dtype)
+    return Value(name, shape, dtype)
 
 
 def _dtype(dtype: Any) -> np.dtype[Any] | str:

@@ -122,9 +122,7 @@ def _with_mean(op: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _older_moment(op: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda a, dim, unbiased=True, keepdim=False: op(
-        a, axis_of(dim), keepdim, int(unbiased)
-    )
+    return lambda a, dim, unbiased=True, keepdim=False: op(a, axis_of(dim), keepdim, int(unbiased))
 
 
 # --- Order ------------------------------------------------------------------------------------

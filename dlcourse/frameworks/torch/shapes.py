@@ -132,9 +132,7 @@ def _diagonal_backward(
     shape = [n for i, n in enumerate(size) if i not in (dim1 % len(size), dim2 % len(size))]
     shape += [size[dim1], size[dim2]]
     index = (..., *diagonal_index(*shape[-2:], offset))
-    return ops.moveaxis(
-        ops.scatter_add(g, index=index, shape=tuple(shape)), (-2, -1), (dim1, dim2)
-    )
+    return ops.moveaxis(ops.scatter_add(g, index=index, shape=tuple(shape)), (-2, -1), (dim1, dim2))
 
 
 def _diag_embed(a: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
@@ -298,7 +296,8 @@ TABLE: Rows = {
         "full_like": lambda a, value, *, dtype=None: _full(a.shape, value, dtype or a.dtype),
         "zeros": _zeros,
         "ones": lambda size, *, dtype=np.float32: _full(size, 1, dtype),
-        "zeros_like": _full_like(0), "_efficientzerotensor": _zeros, "ones_like": _full_like(1), "empty_like": _full_like(0),
+        "zeros_like": _full_like(0), "_efficientzerotensor": _zeros,
+        "ones_like": _full_like(1), "empty_like": _full_like(0),
         "new_zeros": _new(0), "new_ones": _new(1), "new_empty": _new(0),
         "new_full": lambda a, size, value, *, dtype=None: _full(size, value, dtype or a.dtype),
         "scalar_tensor": lambda value, *, dtype=np.float32: np.asarray(value, dtype),

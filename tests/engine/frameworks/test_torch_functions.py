@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from frameworks import torch_functions as table
-from frameworks.torch_functions import FUNCTIONS, examples
-from frameworks.torch_tools import assert_same, export
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_leaves
 
 from dlcourse.frameworks import UnknownOperationError, from_torch
+from frameworks import torch_functions as table
+from frameworks.torch_functions import FUNCTIONS, examples
+from frameworks.torch_tools import assert_same, export
 
 
 def of_arrays(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,8 +77,10 @@ UNKNOWN_GRADIENTS = {
 def gradient(f: Callable[..., Any]) -> Any:
     """The gradient of the sum of squares of all results that are floating point."""
 
+    numbers = examples().n
+
     def loss(*floats: torch.Tensor) -> torch.Tensor:
-        results = tree_leaves(of_arrays(f)(*floats, examples().n))
+        results = tree_leaves(of_arrays(f)(*floats, numbers))
         squares = [(y.double() ** 2).sum() for y in results if y.is_floating_point()]
         return torch.stack(squares).sum() if squares else sum(x.sum() for x in floats)
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name that PyTorch's own documentation uses)
-from frameworks.torch_tools import assert_same, both_dtypes, export, normal, seeded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -18,6 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_leaves
 
 from dlcourse.frameworks import UnknownOperationError, from_torch
+from frameworks.torch_tools import assert_same, both_dtypes, export, normal, seeded
 
 
 def small_cnn() -> nn.Module:

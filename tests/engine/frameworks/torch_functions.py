@@ -243,7 +243,15 @@ SHAPES: dict[str, Callable[..., Any]] = {
     "pixel shuffle": lambda x: (F.pixel_shuffle(x.i, 2), F.pixel_unshuffle(x.i, 3)),
     "channel shuffle": lambda x: F.channel_shuffle(x.i, 2),
     "unfold images": lambda x: F.unfold(x.i, (2, 3), stride=2, padding=1),
-    "fold": lambda x: F.fold(x.s, (3, 4), (2, 2), ) if x.s.shape[2] == 6 else x.s,
+    "fold": lambda x: (
+        F.fold(
+            x.s,
+            (3, 4),
+            (2, 2),
+        )
+        if x.s.shape[2] == 6
+        else x.s
+    ),
     "interpolate": lambda x: F.interpolate(x.i, scale_factor=2),
     "interpolate, size": lambda x: F.interpolate(x.i, size=(9, 4), mode="nearest"),
     "interpolate, bilinear": lambda x: F.interpolate(x.i, size=(9, 4), mode="bilinear"),
@@ -315,7 +323,13 @@ CREATION: dict[str, Callable[..., Any]] = {
     "scalar tensor": lambda x: torch.tensor(2.0) * x.a,
     "masks": lambda x: torch.ones(4, 4, dtype=torch.bool).tril() & (x.a[0] > 0),
     "triangle": lambda x: torch.tril_indices(3, 3) + x.n[:1],
-    "casts": lambda x: (x.a.double(), x.n.float(), (x.a > 0).long(), x.a.to(torch.int32), x.a.half()),
+    "casts": lambda x: (
+        x.a.double(),
+        x.n.float(),
+        (x.a > 0).long(),
+        x.a.to(torch.int32),
+        x.a.half(),
+    ),
     "casts to another": lambda x: (x.n.type_as(x.a), x.a.to(x.b), x.n.to(x.a.dtype), x.n.bool()),
     "copies": lambda x: (x.a.clone(), x.a.detach(), x.a.contiguous(), x.a.clone() + 1),
     "in place": lambda x: x.a.clone().add_(1).mul_(x.b).relu_(),
