@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.ops import Primitive
+from dlcourse.ops import Array, Primitive
 from dlcourse.ops.primitive import Rule
 
 # Klambauer et al., Self-normalizing neural networks (2017), equation 14.
@@ -129,6 +129,11 @@ def window_counts(shape: Sequence[int], dtype: Any, **how: Any) -> Any:
     return ops.sum_pool(np.ones(shape[-len(how["kernel_size"]) :], dtype), **how)
 
 
+def padded_places(length: int, widths: tuple[int, int], mode: Any) -> Array:
+    """Where a padding takes its elements from; ``mode`` as for numpy.pad."""
+    return np.asarray(np.pad(np.arange(length), widths, mode))
+
+
 def replaced(a: Any, part: Any, index: tuple[Any, ...]) -> Any:
     """``a`` with ``part`` at the index."""
     mask = np.zeros(a.shape, bool)
@@ -137,8 +142,9 @@ def replaced(a: Any, part: Any, index: tuple[Any, ...]) -> Any:
     return ops.where(mask, ops.scatter_add(part, index=index, shape=a.shape), a)
 
 
-def diagonal_index(n: int, m: int, offset: int) -> tuple[Any, Any]:
-    """The rows and columns of a diagonal of an (n, m) matrix."""
+def diagonal_index(shape: Sequence[int], offset: int) -> tuple[Any, Any]:
+    """The rows and columns of a diagonal of matrices of the shape (..., n, m)."""
+    n, m = shape[-2:]
     row, column = max(-offset, 0), max(offset, 0)
     places = np.arange(max(min(n - row, m - column), 0))
     return places + row, places + column

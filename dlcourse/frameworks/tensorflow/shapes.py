@@ -23,6 +23,7 @@ from dlcourse.frameworks.formulas import (
     known_ints,
     labelled,
     overwritten,
+    padded_places,
     put,
     replaced,
     take,
@@ -138,7 +139,7 @@ def _mirrored(widths: Any, mode: str, lengths: Sequence[int]) -> list[Any]:
     numbers = known_ints(widths)
     kind = {"REFLECT": "reflect", "SYMMETRIC": "symmetric"}[mode]
     pairs = zip(numbers[::2], numbers[1::2], lengths, strict=True)
-    return [np.pad(np.arange(n), (before, after), kind) for before, after, n in pairs]
+    return [padded_places(n, (before, after), kind) for before, after, n in pairs]
 
 
 def _mirror_pad(a: Any, widths: Any, *, mode: str) -> Any:
@@ -193,7 +194,7 @@ def _one_diagonal(k: Any) -> int:
 
 
 def _diag_part(a: Any, k: Any, padding: Any, *, align: str) -> Any:
-    return a[(..., *diagonal_index(*a.shape[-2:], _one_diagonal(k)))]
+    return a[(..., *diagonal_index(a.shape, _one_diagonal(k)))]
 
 
 def _diag(a: Any, k: Any, rows: Any, columns: Any, padding: Any, *, align: str) -> Any:
@@ -201,26 +202,26 @@ def _diag(a: Any, k: Any, rows: Any, columns: Any, padding: Any, *, align: str) 
     n = a.shape[-1] + abs(offset)
     height = n if known_int(rows) == -1 else known_int(rows)
     width = n if known_int(columns) == -1 else known_int(columns)
-    index = (..., *diagonal_index(height, width, offset))
+    index = (..., *diagonal_index((height, width), offset))
     blank = ops.broadcast_to(padding, shape=(*a.shape[:-1], height, width))
     return replaced(blank, a, index)
 
 
 def _set_diag(a: Any, diagonal: Any, k: Any, *, align: str) -> Any:
-    return replaced(a, diagonal, (..., *diagonal_index(*a.shape[-2:], _one_diagonal(k))))
+    return replaced(a, diagonal, (..., *diagonal_index(a.shape, _one_diagonal(k))))
 
 
 def _tensor_diag_part(a: Any) -> Any:
     lengths = a.shape[: len(a.shape) // 2]
     n = math.prod(lengths)
-    diagonal = ops.reshape(a, shape=(n, n))[diagonal_index(n, n, 0)]
+    diagonal = ops.reshape(a, shape=(n, n))[diagonal_index((n, n), 0)]
     return ops.reshape(diagonal, shape=lengths)
 
 
 def _tensor_diag(a: Any) -> Any:
     n = math.prod(a.shape)
     flat = ops.reshape(a, shape=(n,))
-    matrix = ops.scatter_add(flat, index=diagonal_index(n, n, 0), shape=(n, n))
+    matrix = ops.scatter_add(flat, index=diagonal_index((n, n), 0), shape=(n, n))
     return ops.reshape(matrix, shape=(*a.shape, *a.shape))
 
 

@@ -26,8 +26,10 @@ def _scaled(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _divided(a: Any, b: Any, *, rounding_mode: str | None = None) -> Any:
-    rounded = {None: same, "floor": ops.floor, "trunc": formulas.trunc}[rounding_mode]
-    return rounded(ops.divide(a, b))
+    quotient = ops.divide(a, b)
+    if rounding_mode is None:
+        return quotient
+    return ops.floor(quotient) if rounding_mode == "floor" else formulas.trunc(quotient)
 
 
 def _of_booleans(f: Callable[..., Any]) -> Callable[..., Any]:

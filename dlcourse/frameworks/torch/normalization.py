@@ -185,7 +185,9 @@ TABLE: Rows = overloads("default", {
         layer_norm(x, shape, w, b, epsilon)[0],
     "native_layer_norm": layer_norm, "native_layer_norm_backward": layer_norm_backward,
     "group_norm": lambda x, groups, w=None, b=None, epsilon=1e-5, cudnn=True:
-        group_norm(x, w, b, *x.shape[:2], math.prod(x.shape[2:]), groups, epsilon)[0],
+        group_norm(
+            x, w, b, x.shape[0], x.shape[1], math.prod(x.shape[2:]), groups, epsilon
+        )[0],
     "native_group_norm": group_norm, "native_group_norm_backward": group_norm_backward,
     "dropout": no_dropout, "feature_dropout": no_dropout, "alpha_dropout": no_dropout,
     "feature_alpha_dropout": no_dropout,

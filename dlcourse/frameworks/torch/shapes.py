@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks.formulas import at, diagonal_index, replaced
+from dlcourse.frameworks.formulas import at, diagonal_index, padded_places, replaced
 from dlcourse.frameworks.torch.rows import Rows, cast, overloads, same
 
 # --- Shapes -----------------------------------------------------------------------------------
@@ -91,7 +91,7 @@ def _pad(a: Any, pad: Sequence[int], mode: str = "constant", value: float | None
     first = len(a.shape) - len(pairs)
     if mode != "constant":
         for axis, pair in enumerate(pairs, first):
-            source = np.pad(np.arange(a.shape[axis]), pair, PADDINGS[mode])
+            source = padded_places(a.shape[axis], pair, PADDINGS[mode])
             a = a[at(axis, source, len(a.shape))]
         return a
     kept = [slice(max(-i, 0), n - max(-j, 0)) for (i, j), n in
@@ -110,7 +110,7 @@ def _padding_backward(mode: str) -> Callable[..., Any]:
     def backward(g: Any, a: Any, pad: Sequence[int]) -> Any:
         pairs = _pairs(pad)
         for axis, pair in enumerate(pairs, len(a.shape) - len(pairs)):
-            source = np.pad(np.arange(a.shape[axis]), pair, PADDINGS[mode])
+            source = padded_places(a.shape[axis], pair, PADDINGS[mode])
             shape = (*g.shape[:axis], a.shape[axis], *g.shape[axis + 1 :])
             g = ops.scatter_add(g, index=at(axis, source, len(shape)), shape=shape)
         return g
@@ -123,7 +123,7 @@ def _padding_backward(mode: str) -> Callable[..., Any]:
 
 def _diagonal(a: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     a = ops.moveaxis(a, (dim1, dim2), (-2, -1))
-    return a[(..., *diagonal_index(*a.shape[-2:], offset))]
+    return a[(..., *diagonal_index(a.shape, offset))]
 
 
 def _diagonal_backward(
@@ -131,20 +131,20 @@ def _diagonal_backward(
 ) -> Any:
     shape = [n for i, n in enumerate(size) if i not in (dim1 % len(size), dim2 % len(size))]
     shape += [size[dim1], size[dim2]]
-    index = (..., *diagonal_index(*shape[-2:], offset))
+    index = (..., *diagonal_index(shape, offset))
     return ops.moveaxis(ops.scatter_add(g, index=index, shape=tuple(shape)), (-2, -1), (dim1, dim2))
 
 
 def _diag_embed(a: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
     n = a.shape[-1] + abs(offset)
-    index = (..., *diagonal_index(n, n, offset))
+    index = (..., *diagonal_index((n, n), offset))
     made = ops.scatter_add(a, index=index, shape=(*a.shape[:-1], n, n))
     return ops.moveaxis(made, (-2, -1), (dim1, dim2))
 
 
 def _diagonal_scatter(a: Any, part: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     moved = ops.moveaxis(a, (dim1, dim2), (-2, -1))
-    index = (..., *diagonal_index(*moved.shape[-2:], offset))
+    index = (..., *diagonal_index(moved.shape, offset))
     return ops.moveaxis(replaced(moved, part, index), (-2, -1), (dim1, dim2))
 
 

@@ -48,8 +48,8 @@ def conv_transpose(
 ) -> Any:
     if len(x.shape) < len(weight.shape):
         batch = ops.expand_dims(x, 0)
-        how = (bias, stride, padding, output_padding, groups, dilation)
-        return ops.squeeze(conv_transpose(batch, weight, *how), 0)
+        rest = (bias, stride, padding, output_padding, groups, dilation)
+        return ops.squeeze(conv_transpose(batch, weight, *rest), 0)
     axes = len(x.shape) - 2
     sizes = zip(
         x.shape[2:], weight.shape[2:],

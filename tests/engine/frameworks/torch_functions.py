@@ -371,7 +371,7 @@ WINDOWS: dict[str, Callable[..., Any]] = {
     "avg_pool3d": lambda x: F.avg_pool3d(x.i, 2),
     "lp_pool2d": lambda x: F.lp_pool2d(x.i.abs(), 2.0, 2),
     "adaptive_avg_pool1d": lambda x: F.adaptive_avg_pool1d(x.s, 4),
-    "adaptive_avg_pool2d": lambda x: (*(F.adaptive_avg_pool2d(x.i, n) for n in (1, (4, 3)))),
+    "adaptive_avg_pool2d": lambda x: [F.adaptive_avg_pool2d(x.i, n) for n in (1, (4, 3))],
     "adaptive_max_pool1d": lambda x: F.adaptive_max_pool1d(x.s, 3),
     "adaptive_max_pool2d": lambda x: F.adaptive_max_pool2d(x.i, (4, 3)),
     "local_response_norm": lambda x: F.local_response_norm(x.i, 3),
