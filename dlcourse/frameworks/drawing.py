@@ -14,7 +14,7 @@ LONGEST_CONSTANT = 4  # numbers; of a longer one the shape is shown
 
 def draw_program(program: Program, direction: Literal["TB", "LR"] = "TB") -> GraphDrawing:
     """The graph with its inputs, constants and operations; what no output needs is left out."""
-    used = {ref.name for call in program.calls for ref in references(call.arguments)}
+    used = {ref.name for call in program.calls for ref in call.references()}
     used |= {ref.name for ref in references(program.outputs)}
     drawing = GraphDrawing(direction=direction)
     position: dict[str, int] = {}
@@ -33,7 +33,7 @@ def draw_program(program: Program, direction: Literal["TB", "LR"] = "TB") -> Gra
         lines = (call.operation, _details(call), *map(_type_text, call.results[:1]))
         add(Node("operation", tuple(filter(None, lines))), *(r.name for r in call.results))
         target = len(drawing.nodes) - 1
-        for ref in references(call.arguments):
+        for ref in call.references():
             drawing.edges.append(Edge(position[ref.name], target))
     return drawing
 
@@ -55,4 +55,5 @@ def _constant_text(constant: Any) -> str:
 def _details(call: Call) -> str:
     """The arguments that are no values of the graph, as in "(0,), True"."""
     plain = [str(a) for a in call.arguments if not any(references(a))]
-    return ", ".join(plain + [f"{k}={v}" for k, v in call.attributes.items() if v])
+    named = [f"{k}={v}" for k, v in call.attributes.items() if v and not any(references(v))]
+    return ", ".join(plain + [text for text in named if "Program(" not in text])

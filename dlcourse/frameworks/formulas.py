@@ -7,13 +7,13 @@ up, so that ``ReluGrad(g, y)`` is ``rule(ops.relu, "a")(g, y, None)``.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.ops import Primitive
+from dlcourse.ops import Array, Primitive
 from dlcourse.ops.primitive import Rule
 
 # Klambauer et al., Self-normalizing neural networks (2017), equation 14.
@@ -91,6 +91,11 @@ def put(values: Any, indices: Sequence[Any], axis: int, shape: Sequence[int]) ->
     return ops.moveaxis(added, tuple(range(k)), tuple(range(axis, axis + k)))
 
 
+def overwritten(a: Any, added: Any, count: Any) -> Any:
+    """``a`` where ``count`` is 0, else ``added / count``: what is set twice becomes the mean."""
+    return ops.where(ops.greater(count, 0), added / ops.maximum(count, 1), a)
+
+
 def _row_numbers(indices: Sequence[Any], lengths: Sequence[int]) -> Any:
     """The place of each element in the axes of these lengths, flattened; negatives from the end."""
     number: Any = 0
@@ -122,3 +127,129 @@ def standardize_gradient(g: Any, x: Any, mean: Any, scale: Any, axes: tuple[int,
 def window_counts(shape: Sequence[int], dtype: Any, **how: Any) -> Any:
     """How many elements of an image, padding not counted, each window of a pooling holds."""
     return ops.sum_pool(np.ones(shape[-len(how["kernel_size"]) :], dtype), **how)
+
+
+def padded_places(length: int, widths: tuple[int, int], mode: Any) -> Array:
+    """Where a padding takes its elements from; ``mode`` as for numpy.pad."""
+    return np.asarray(np.pad(np.arange(length), widths, mode))
+
+
+def replaced(a: Any, part: Any, index: tuple[Any, ...]) -> Any:
+    """``a`` with ``part`` at the index."""
+    mask = np.zeros(a.shape, bool)
+    mask[index] = True
+    part = ops.broadcast_to(part, shape=np.empty(a.shape, bool)[index].shape)
+    return ops.where(mask, ops.scatter_add(part, index=index, shape=a.shape), a)
+
+
+def diagonal_index(shape: Sequence[int], offset: int) -> tuple[Any, Any]:
+    """The rows and columns of a diagonal of matrices of the shape (..., n, m)."""
+    n, m = shape[-2:]
+    row, column = max(-offset, 0), max(offset, 0)
+    places = np.arange(max(min(n - row, m - column), 0))
+    return places + row, places + column
+
+
+# --- Functions that both frameworks have as an operation ----------------------------------------
+
+
+def trunc(a: Any) -> Any:
+    return ops.sign(a) * ops.floor(ops.abs(a))
+
+
+def remainder(a: Any, b: Any) -> Any:
+    """What is left of ``a`` after division by ``b``; it has the sign of ``b``."""
+    size = ops.abs(b)
+    rest = a - ops.floor(ops.divide(a, size)) * size
+    # The quotient is rounded, so that the rest may be just outside of 0 <= rest < size.
+    rest = ops.where(ops.less(rest, 0), rest + size, rest)
+    rest = ops.where(ops.greater_equal(rest, size), rest - size, rest)
+    negative = ops.logical_and(ops.less(b, 0), ops.not_equal(rest, 0))
+    return ops.where(negative, rest - size, rest)
+
+
+def fmod(a: Any, b: Any) -> Any:
+    """What is left of ``a`` after division by ``b``; it has the sign of ``a``."""
+    return ops.sign(a) * remainder(ops.abs(a), ops.abs(b))
+
+
+def asin(a: Any) -> Any:
+    return ops.arctan2(a, ops.sqrt((1 - a) * (1 + a)))
+
+
+def acos(a: Any) -> Any:
+    return ops.arctan2(ops.sqrt((1 - a) * (1 + a)), a)
+
+
+def asinh(a: Any) -> Any:
+    sign = ops.where(ops.less(a, 0), -1, 1)
+    size = a * sign
+    square = size * size
+    return sign * ops.log1p(size + square / (1 + ops.sqrt(square + 1)))
+
+
+def acosh(a: Any) -> Any:
+    above = a - 1
+    return ops.log1p(above + ops.sqrt(above * (above + 2)))
+
+
+def atanh(a: Any) -> Any:
+    return ops.log1p(2 * a / (1 - a)) / 2
+
+
+def sinc(a: Any) -> Any:
+    """sin(pi a) / (pi a)."""
+    angle = ops.where(ops.equal(a, 0), 1, a * math.pi)
+    return ops.where(ops.equal(a, 0), 1, ops.sin(angle) / angle)
+
+
+def logit(p: Any) -> Any:
+    return ops.log(p / (1 - p))
+
+
+def xlogy(a: Any, b: Any) -> Any:
+    """a log(b), 0 where a is 0."""
+    return a * ops.log(ops.where(ops.equal(a, 0), 1, b))
+
+
+def logaddexp(a: Any, b: Any) -> Any:
+    """log(exp(a) + exp(b)), without overflow."""
+    shape = np.broadcast_shapes(a.shape, b.shape)
+    return ops.logsumexp(ops.stack([ops.broadcast_to(x, shape=shape) for x in (a, b)]), axis=0)
+
+
+def signbit(a: Any) -> Any:
+    return ops.less(ops.arctan2(a, -1.0), 0)  # the angle of -0.0 is -pi
+
+
+def isinf(a: Any) -> Any:
+    return ops.equal(ops.abs(a), np.inf)
+
+
+def logical_xor(a: Any, b: Any) -> Any:
+    return ops.not_equal(ops.not_equal(a, 0), ops.not_equal(b, 0))
+
+
+def fmax(a: Any, b: Any) -> Any:
+    """The larger of two numbers, of a number and nan the number."""
+    return ops.where(ops.isnan(a), b, ops.where(ops.isnan(b), a, ops.maximum(a, b)))
+
+
+def fmin(a: Any, b: Any) -> Any:
+    return ops.where(ops.isnan(a), b, ops.where(ops.isnan(b), a, ops.minimum(a, b)))
+
+
+def accumulated(op: Callable[[Any, Any], Any], a: Any, axis: int) -> Any:
+    """``op`` over the first 1, 2, ... elements along an axis, for an ``op`` that is associative.
+
+    Each round doubles how many elements are joined, so that n take log2(n) rounds.
+
+    Source: Hillis & Steele, Data parallel algorithms (1986).
+    """
+    ndim, length, step = len(a.shape), a.shape[axis] if a.shape else 1, 1
+    while step < length:
+        first = a[at(axis, slice(step), ndim)]
+        joined = op(a[at(axis, slice(length - step), ndim)], a[at(axis, slice(step, None), ndim)])
+        a = ops.concatenate([first, joined], axis=axis)
+        step *= 2
+    return a

@@ -9,11 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from dlcourse.drawing import GraphDrawing
-from dlcourse.frameworks import aten, tf_ops
 from dlcourse.frameworks.drawing import draw_program
 from dlcourse.frameworks.program import Program, Table
-from dlcourse.frameworks.pytorch import read_exported, read_graph_module
-from dlcourse.frameworks.tensorflow import read_concrete_function
+from dlcourse.frameworks.tensorflow.reader import read_concrete_function
+from dlcourse.frameworks.tensorflow.table import TABLE as TENSORFLOW
+from dlcourse.frameworks.torch.reader import read_exported, read_graph_module
+from dlcourse.frameworks.torch.table import TABLE as ATEN
 from dlcourse.graphs import Graph, Symbol, placeholder
 from dlcourse.ops import Array
 
@@ -74,23 +75,24 @@ def from_torch(graph: Any, *, freeze: bool = False) -> ImportedGraph:
             updates are then left out.
 
     Raises:
-        UnknownOperationError: The graph has operations that dlcourse cannot read; each is named,
-            with the line of the model that it comes from.
+        UnknownOperationError: The graph has operations, dtypes or uses of operations that dlcourse
+            cannot read; they are named, with the line of the model that they come from (make_fx
+            notes lines if ``record_stack_traces=True``).
         TypeError: ``graph`` is of another type.
-        ValueError: A shape is dynamic, or an operation is used in a way that dlcourse cannot read.
+        ValueError: A shape is dynamic.
     """
     import torch
 
     if isinstance(graph, torch.export.ExportedProgram):
-        program = read_exported(graph)
+        program = read_exported(graph, ATEN)
     elif isinstance(graph, torch.fx.GraphModule):
-        program = read_graph_module(graph)
+        program = read_graph_module(graph, ATEN)
     else:
         raise TypeError(
             "from_torch: expected an ExportedProgram (torch.export.export) or a GraphModule "
             f"(make_fx), got {type(graph).__name__}"
         )
-    return _import(program, aten.TABLE, freeze)
+    return _import(program, ATEN, freeze)
 
 
 def from_tensorflow(function: Any, *specs: Any, freeze: bool = False) -> ImportedGraph:
@@ -103,10 +105,11 @@ def from_tensorflow(function: Any, *specs: Any, freeze: bool = False) -> Importe
             left out.
 
     Raises:
-        UnknownOperationError: The graph has operations that dlcourse cannot read; each is named,
-            with its name in TensorFlow's graph and the line of the model that it comes from.
+        UnknownOperationError: The graph has operations, dtypes or uses of operations that dlcourse
+            cannot read; they are named, with their name in TensorFlow's graph and the line of the
+            model that they come from.
         TypeError: ``function`` is of another type.
-        ValueError: A shape is dynamic, or an operation is used in a way that dlcourse cannot read.
+        ValueError: A shape is dynamic.
     """
     if hasattr(function, "get_concrete_function"):
         function = function.get_concrete_function(*specs)
@@ -115,7 +118,7 @@ def from_tensorflow(function: Any, *specs: Any, freeze: bool = False) -> Importe
             "from_tensorflow: expected a tf.function or one of its ConcreteFunctions, got "
             f"{type(function).__name__}"
         )
-    return _import(read_concrete_function(function, tf_ops.TABLE), tf_ops.TABLE, freeze)
+    return _import(read_concrete_function(function, TENSORFLOW), TENSORFLOW, freeze)
 
 
 def _import(program: Program, table: Table, freeze: bool) -> ImportedGraph:

@@ -8,6 +8,7 @@ on arrays, differentiates it on Tensors, and traces it into a `dlcourse.graphs.G
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -17,11 +18,13 @@ import numpy as np
 from dlcourse import ops
 from dlcourse.ops import Array
 
+_WITHOUT_DTYPE = "not among the dtypes of NumPy that dlcourse computes with; use float32"
+
 Table: TypeAlias = Mapping[str, Callable[..., Any]]
 
 
 class UnknownOperationError(NotImplementedError):
-    """A framework's graph has operations that the reader's table does not have."""
+    """A framework's graph has an operation, or a use of one, that dlcourse cannot read."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,14 @@ class Value:
     Attributes:
         name: Unique in the graph.
         shape: None if unknown; a length that is unknown is None.
-        dtype: None if the value is no array (a tuple of arrays).
+        dtype: None if the value is no array (a tuple of arrays), or foreign.
+        foreign: The name of a dtype that dlcourse does not have, such as "bfloat16".
     """
 
     name: str
     shape: tuple[int | None, ...] | None = None
     dtype: np.dtype[Any] | None = None
+    foreign: str = ""
 
     def fixed_shape(self) -> tuple[int, ...]:
         """The shape, if it is known.
@@ -68,7 +73,8 @@ class Call:
     Attributes:
         operation: The framework's name for it, such as "aten.relu.default" or "Relu".
         arguments: By position; a Ref, or a list or tuple that holds some, stands for values.
-        attributes: By name.
+        attributes: By name. A Program is a function that the operation calls, such as the body of
+            a loop.
         results: One value, or one for each item of what the operation returns.
         where: The place in the user's model that it comes from, as far as the framework knows.
     """
@@ -81,6 +87,10 @@ class Call:
 
     def __str__(self) -> str:
         return f"{self.operation} ({self.where or self.results[0].name})"
+
+    def references(self) -> Iterator[Ref]:
+        """Each value that the call needs."""
+        return references((self.arguments, tuple(self.attributes.values())))
 
 
 @dataclass
@@ -110,20 +120,39 @@ class Program:
         live = []
         for call in reversed(self.calls):
             if not needed.isdisjoint(value.name for value in call.results):
-                needed |= {ref.name for ref in references(call.arguments)}
+                needed |= {ref.name for ref in call.references()}
                 live.append(call)
         self.calls = tuple(reversed(live))
 
     def check_operations(self, table: Table) -> None:
-        """Raise an UnknownOperationError if the table lacks an operation of this graph."""
-        unknown = {call.operation: call for call in self.calls if call.operation not in table}
-        if not unknown:
-            return
-        raise UnknownOperationError(
-            f"dlcourse has no counterpart of these operations of {self.framework}'s graph:\n"
-            + "".join(f"  {call}\n" for call in unknown.values())
-            + f"It has counterparts of: {', '.join(sorted(table))}"
-        )
+        """Raise an UnknownOperationError if dlcourse lacks an operation or dtype of this graph."""
+        for value in self.inputs:
+            if value.foreign:
+                raise UnknownOperationError(
+                    f"the input {value.name} is {value.foreign}, {_WITHOUT_DTYPE}"
+                )
+        calls = list(self._all_calls())
+        foreign = {v.foreign: call for call in calls for v in call.results if v.foreign}
+        if foreign:
+            raise UnknownOperationError(
+                f"operations of {self.framework}'s graph give a dtype that is {_WITHOUT_DTYPE}:\n"
+                + "".join(f"  {dtype}: {call}\n" for dtype, call in foreign.items())
+            )
+        unknown = {call.operation: call for call in calls if call.operation not in table}
+        if unknown:
+            raise UnknownOperationError(
+                f"dlcourse has no counterpart of these operations of {self.framework}'s graph:\n"
+                + "".join(f"  {call}\n" for call in unknown.values())
+                + f"It has counterparts of: {', '.join(sorted(table))}"
+            )
+
+    def _all_calls(self) -> Iterator[Call]:
+        """The calls, and those of the functions that they call."""
+        for call in self.calls:
+            yield call
+            for inner in call.attributes.values():
+                if isinstance(inner, Program):
+                    yield from inner._all_calls()
 
     def evaluate(self, table: Table, values: Sequence[Any]) -> list[Any]:
         """The outputs, then the updates, for one value an input: arrays, Tensors or Symbols."""
@@ -131,15 +160,27 @@ class Program:
         known.update(zip((value.name for value in self.inputs), values, strict=True))
         for call in self.calls:
             try:
-                arguments = _resolve(call.arguments, known)
-                result = table[call.operation](*arguments, **call.attributes)
-                results = (result,) if len(call.results) == 1 else result
-                for value, r in zip(call.results, results, strict=True):
-                    known[value.name] = _as_recorded(r, value)
-            except Exception as error:
-                error.add_note(f"in {self.framework}'s operation {call}")
+                results = self._results(call, table, known)
+                known.update((v.name, r) for v, r in zip(call.results, results, strict=True))
+            except UnknownOperationError:  # in a function that the operation calls
                 raise
+            except Exception as error:
+                raise UnknownOperationError(
+                    f"dlcourse cannot read this use of an operation of {self.framework}'s graph:\n"
+                    f"  {call}\n{error}"
+                ) from error
         return list(_resolve((*self.outputs, *self.updates.values()), known))
+
+    def _results(self, call: Call, table: Table, known: Mapping[str, Any]) -> list[Any]:
+        attributes = {
+            name: functools.partial(value.evaluate, table)
+            if isinstance(value, Program)
+            else _resolve(value, known)
+            for name, value in call.attributes.items()
+        }
+        result = table[call.operation](*_resolve(call.arguments, known), **attributes)
+        results = (result,) if len(call.results) == 1 else result
+        return [_as_recorded(r, v) for r, v in zip(results, call.results, strict=True)]
 
 
 def references(arguments: Any) -> Iterator[Ref]:
@@ -168,6 +209,8 @@ def _as_recorded(result: Any, value: Value) -> Any:
     """
     if value.dtype is None or result is None:
         return result
+    if isinstance(result, bool | int | float):
+        result = np.asarray(result)
     if result.dtype != value.dtype:
         result = ops.astype(result, dtype=value.dtype)
     if value.shape is not None and (

@@ -1,10 +1,8 @@
-"""Graphs that PyTorch recorded compute the same numbers in dlcourse."""
+"""Models, losses and training steps that PyTorch recorded give the numbers of PyTorch."""
 
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -18,45 +16,8 @@ from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_leaves
 
-from dlcourse.frameworks import ImportedGraph, UnknownOperationError, from_torch
-
-TOLERANCE = {
-    torch.float32: {"rtol": 1e-5, "atol": 1e-6},
-    torch.float64: {"rtol": 1e-12, "atol": 1e-13},
-}
-both_dtypes = pytest.mark.parametrize("dtype", list(TOLERANCE), ids=["float32", "float64"])
-
-
-def assert_same(ours: list[np.ndarray], theirs: Any, dtype: torch.dtype = torch.float32) -> None:
-    leaves = tree_leaves(theirs)
-    assert len(ours) == len(leaves)
-    for a, b in zip(ours, leaves, strict=True):
-        expected = b.detach().numpy()
-        assert (np.shape(a), a.dtype) == (expected.shape, expected.dtype)
-        np.testing.assert_allclose(a, expected, **TOLERANCE[dtype])
-
-
-def normal(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
-    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(0))
-
-
-def export(
-    f: Callable[..., Any] | nn.Module, *inputs: torch.Tensor
-) -> torch.export.ExportedProgram:
-    class Wrapped(nn.Module):
-        def forward(self, *arguments: torch.Tensor) -> Any:
-            return f(*arguments)
-
-    return torch.export.export(f if isinstance(f, nn.Module) else Wrapped(), inputs)
-
-
-def seeded(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
-    """The model with parameters and running statistics that are all different from the default."""
-    generator = torch.Generator().manual_seed(1)
-    for name, value in model.state_dict().items():
-        if value.is_floating_point():
-            value.copy_(torch.rand(value.shape, generator=generator) - 0.5 * ("var" not in name))
-    return model.to(dtype).eval()
+from dlcourse.frameworks import UnknownOperationError, from_torch
+from frameworks.torch_tools import assert_same, both_dtypes, export, normal, seeded
 
 
 def small_cnn() -> nn.Module:
@@ -131,90 +92,73 @@ def test_models_give_the_numbers_of_pytorch(
     assert_same(imported.run(x), model(x), dtype)
 
 
-# What a graph holds besides layers: each line is one function of random arrays a (3, 4), b (3, 4)
-# and of integers n (3,) from 0 to 3.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "arithmetic": lambda a, b, n: (
-        a + b * 2 - 3 / a.abs(), torch.add(a, b, alpha=2), torch.rsub(a, b, alpha=2), 1 - a,
+# Models with several inputs, of these shapes.
+WHOLE: dict[str, tuple[Callable[[], nn.Module], tuple[tuple[int, ...], ...]]] = {
+    "RNN": (lambda: nn.RNN(3, 4, nonlinearity="relu", bias=False), ((5, 2, 3),)),
+    "GRU": (lambda: nn.GRU(3, 4, batch_first=True), ((2, 5, 3), (1, 2, 4))),
+    "GRU, two layers, both directions": (
+        lambda: nn.GRU(3, 4, 2, bidirectional=True), ((5, 2, 3),)
     ),
-    "powers": lambda a, b, n: (a**2, a.abs() ** b, 2**a, a.square(), (a * a).rsqrt()),
-    "functions": lambda a, b, n: (
-        a.exp(), a.abs().log(), a.sin(), a.cos(), a.tanh(), a.sigmoid(), a.relu(), -a, a.sign(),
-        a.abs().sqrt(), a.reciprocal(), a.abs().log1p(), a.expm1(), a.erf(), a.floor(), a.tan(),
+    "LSTM": (lambda: nn.LSTM(3, 4, 2), ((5, 2, 3),)),
+    "LSTM, projected": (lambda: nn.LSTM(3, 4, proj_size=2), ((5, 2, 3),)),
+    "RNN cell": (lambda: nn.RNNCell(3, 4), ((5, 3),)),
+    "GRU cell": (lambda: nn.GRUCell(3, 4), ((5, 3),)),
+    "LSTM cell": (lambda: nn.LSTMCell(3, 4), ((5, 3),)),
+    "multi-head attention": (
+        lambda: nn.MultiheadAttention(8, 2, batch_first=True), ((3, 5, 8),) * 3
     ),
-    "activations": lambda a, b, n: (
-        F.gelu(a), F.gelu(a, approximate="tanh"), F.silu(a), F.elu(a, 0.5), F.selu(a),
-        F.softplus(a, 3, 1),
-        F.leaky_relu(a, 0.2), F.hardtanh(a, -0.5, 0.5), F.relu6(a * 9),
+    "encoder layer": (lambda: nn.TransformerEncoderLayer(8, 2, 16), ((5, 3, 8),)),
+    "encoder layer, norm first": (
+        lambda: nn.TransformerEncoderLayer(
+            8, 2, 16, activation="gelu", batch_first=True, norm_first=True
+        ),
+        ((5, 3, 8),),
     ),
-    "clamp": lambda a, b, n: (torch.clamp(a, b, b + 1), a.clamp(-0.5, 0.5), a.clamp(min=0),
-    a.clamp(max=0.1)),
-    "comparisons": lambda a, b, n: (a < b, a >= 0, (a == b) | (a > 0), (a != b) & (b > 0),
-    ~(a > b)),
-    "choices": lambda a, b, n: (
-        torch.where(a > b, a, b), torch.maximum(a, b), torch.minimum(a, b),
-        a.masked_fill(b > 0, -1.0),
+    "encoder": (
+        lambda: nn.TransformerEncoder(
+            nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2, enable_nested_tensor=False
+        ),
+        ((5, 3, 8),),
     ),
-    "reductions": lambda a, b, n: (
-        a.sum(), a.sum(0), a.sum((0, 1)), a.mean(-1, keepdim=True), a.mean(), a.max(), a.min(),
-        a.amax(1), a.amin(0), a.logsumexp(1), a.prod(1), a.prod(), a.var(0), a.var(),
-        a.std(1, keepdim=True),
-        a.var((0, 1), correction=0), a.norm(), a.norm(dim=1), a.norm(1, dim=0), a.cumsum(1),
-        *a.max(1),
-        *a.min(0, keepdim=True), a.argmax(), a.argmin(1), torch.linalg.vector_norm(a, 3, dim=1),
-        torch.linalg.vector_norm(a, torch.inf),
+    "decoder layer": (lambda: nn.TransformerDecoderLayer(8, 2, 16), ((5, 3, 8), (4, 3, 8))),
+    "transformer": (lambda: nn.Transformer(8, 2, 1, 1, 16), ((5, 3, 8), (4, 3, 8))),
+    "group norm": (lambda: nn.GroupNorm(2, 4), ((5, 4, 3),)),
+    "instance norm": (lambda: nn.InstanceNorm2d(4, affine=True), ((5, 4, 3, 3),)),
+    "RMS norm": (lambda: nn.RMSNorm(4), ((2, 4),)),
+    "bilinear": (lambda: nn.Bilinear(3, 4, 5), ((2, 3), (2, 4))),
+    "volumes": (
+        lambda: nn.Sequential(nn.Conv3d(2, 3, 2), nn.MaxPool3d(2), nn.PReLU()), ((2, 2, 5, 5, 5),)
     ),
-    "softmax": lambda a, b, n: (a.softmax(0), a.log_softmax(-1)),
-    "products": lambda a, b, n: (a @ b.T, a[0] @ b[0], a @ b[0],
-    torch.addmm(a, b[:, :3], b, beta=2, alpha=0.5), torch.stack([a,
-    b]).bmm(torch.stack([b.T, a.T]))),
-    "einsum": lambda a, b, n: (torch.einsum("ij,kj->ik", a, b), a.tril(), a.triu(1)),
-    "order": lambda a, b, n: (
-        *a.sort(1), *a.sort(0, descending=True), *a.topk(2), *a.topk(2, largest=False), a.flip(0),
-        a.roll(1),
-        a.roll((1, -1), (0, 1)),
-    ),
-    "indices": lambda a, b, n: (
-        a[:, n], a[n.clamp(max=2)], a.index_select(1, n), a[torch.arange(3), n],
-        a.gather(1, n[:, None]),
-        a.T[n, torch.arange(3)], a[torch.tensor([0, -1])], a.gather(0,
-        torch.tensor([[0, 2], [1, 1]])),
-        F.embedding(n, a.T), torch.zeros(3, 4).scatter_add(1, n[:, None], b),
-    ),
-    "padding": lambda a, b, n: (F.pad(a, (1, 2)), F.pad(a, (0, 1, 2, 0), value=3.0),
-    a.repeat(2, 1, 3)),
-    "shapes": lambda a, b, n: (
-        a.reshape(2, -1), a.view(12), a.T, a.permute(1, 0), a.transpose(0, 1), a.flatten(),
-        a.unsqueeze(1).expand(3, 2, 4), a[:, :1].squeeze(1), a[None].squeeze(),
-    ),
-    "parts": lambda a, b, n: (
-        a[1], a[:, 2], a[1:, ::2], a[-2:], *a.split(2, 1), *a.chunk(2), *a.unbind(1),
-        *a.split([1, 2]),
-    ),
-    "joins": lambda a, b, n: (torch.cat([a, b], 1), torch.stack([a, b], -1)),
-    "integers": lambda a, b, n: (n + 1, n / 2, n * a[:, 0], n.float().mean(), n.sum(),
-    (n > 1).sum()),
-    "constants": lambda a, b, n: (
-        torch.zeros_like(a) + b, torch.ones(4) * a, torch.arange(4) * a,
-        torch.full((3, 1), 2.0) + a,
-        torch.tensor([1.0, 2.0, 3.0, 4.0]) - a,
-    ),
-    "types": lambda a, b, n: (
-        a.sum(dtype=torch.float64), a.softmax(0, dtype=torch.float64), n.type_as(a),
-        a.double() * 2, n.to(torch.float32), a.to(b.dtype), (a > 0).float(),
+    "signal, transposed": (
+        lambda: nn.Sequential(nn.ConvTranspose1d(2, 4, 3, 2), nn.PReLU()), ((2, 2, 5),)
     ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
-@pytest.mark.parametrize("decompose", [False, True], ids=["as exported", "core aten"])
-def test_functions_give_the_numbers_of_pytorch(
-    function: Callable[..., Any], decompose: bool
+@pytest.mark.parametrize(("build", "shapes"), WHOLE.values(), ids=WHOLE)
+def test_whole_models_and_their_gradients_give_the_numbers_of_pytorch(
+    build: Callable[[], nn.Module], shapes: tuple[tuple[int, ...], ...]
 ) -> None:
-    inputs = (normal(3, 4), normal(4, 3).T.contiguous(), torch.tensor([3, 0, 1]))
-    exported = export(function, *inputs)
-    imported = from_torch(exported.run_decompositions() if decompose else exported)
-    assert_same(imported.run(*inputs), function(*inputs))
+    model = seeded(build(), torch.float64)
+    inputs = tuple(normal(*shape, dtype=torch.float64) * 0.9**i for i, shape in enumerate(shapes))
+    assert_same(from_torch(export(model, *inputs)).run(*inputs), model(*inputs), torch.float64)
+
+    def loss(parameters: dict[str, torch.Tensor], *inputs: torch.Tensor) -> torch.Tensor:
+        results = tree_leaves(torch.func.functional_call(model, parameters, inputs))
+        return torch.stack([(y**3).sum() for y in results]).sum()
+
+    step, arguments = torch.func.grad(loss), (parameters_of(model), *inputs)
+    imported = from_torch(make_fx(step)(*arguments))
+    assert_same(imported.run(*arguments), step(*arguments), torch.float64)
+
+
+def test_the_gradient_of_an_lstm_in_float32_names_the_operation_of_its_library() -> None:
+    model, x = nn.LSTM(3, 4), normal(5, 2, 3)
+    step = torch.func.grad(
+        lambda parameters, x: torch.func.functional_call(model, parameters, (x,))[0].sum()
+    )
+    with pytest.raises(UnknownOperationError, match=r"aten\.mkldnn_rnn_layer"):
+        from_torch(make_fx(step)(parameters_of(model), x))
 
 
 LOSSES: dict[str, Callable[..., torch.Tensor]] = {
@@ -424,132 +368,8 @@ def test_running_statistics_that_the_recorded_graph_hides_are_an_error() -> None
     def forward(buffers: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
         return torch.func.functional_call(model, buffers, (x,))
 
-    with torch.no_grad(), pytest.raises(ValueError, match="track_running_stats=False"):
+    with torch.no_grad(), pytest.raises(UnknownOperationError, match="track_running_stats=False"):
         from_torch(make_fx(forward)(buffers, x))
-
-
-# --- Names, parameters, errors ----------------------------------------------------------------
-
-
-def small() -> tuple[nn.Module, torch.Tensor, ImportedGraph]:
-    model, x = seeded(nn.Sequential(nn.Linear(3, 2), nn.ReLU())), normal(4, 3)
-    return model, x, from_torch(export(model, x))
-
-
-def test_parameters_are_inputs_under_their_paths_and_copies() -> None:
-    model, x, imported = small()
-    assert list(imported.inputs) == ["0.weight", "0.bias", "input"]
-    assert [s.name for s in imported.graph.inputs] == ["0.weight", "0.bias", "input"]
-    assert imported.inputs["input"] is None
-    before = model(x)
-    with torch.no_grad():
-        model[0].weight.zero_()
-    assert_same(imported.run(x), before)
-
-
-def test_a_stored_value_can_be_replaced() -> None:
-    _, x, imported = small()
-    imported.inputs |= {"0.weight": np.zeros((2, 3), np.float32), "0.bias": np.ones(2, np.float32)}
-    assert np.array_equal(imported.run(x)[0], np.ones((4, 2)))
-
-
-def test_reading_is_the_first_thing_that_imports_a_framework() -> None:
-    program = "import sys, dlcourse.frameworks; print({'torch', 'tensorflow'} & {*sys.modules})"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert run.stdout == "set()\n"
-
-
-def test_frozen_parameters_are_constants() -> None:
-    model, x, _ = small()
-    frozen = from_torch(export(model, x), freeze=True)
-    assert [s.name for s in frozen.graph.inputs] == ["input"]
-    assert_same(frozen.run(x), model(x))
-
-
-def test_an_argument_that_is_a_number_is_a_constant() -> None:
-    class Model(nn.Module):
-        def forward(self, x: torch.Tensor, scale: float, shift: torch.Tensor) -> torch.Tensor:
-            return x * scale + shift
-
-    x, shift = normal(3), normal(1)
-    imported = from_torch(torch.export.export(Model(), (x, 2.5, shift)))
-    assert_same(imported.run(x, shift), x * 2.5 + shift)
-
-
-def test_a_wrong_number_of_arrays_is_an_error_that_names_them() -> None:
-    _, x, imported = small()
-    with pytest.raises(TypeError, match=r"expected 1 arrays \(input\), got 2"):
-        imported.run(x, x)
-
-
-def test_unknown_operations_are_named_all_at_once_with_their_lines() -> None:
-    class Model(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layer = nn.CELU()
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            y = torch.special.i0(x)
-            return self.layer(y)  # its line, not that in PyTorch
-
-    with pytest.raises(UnknownOperationError) as caught:
-        from_torch(export(Model(), normal(3)))
-    text = str(caught.value)
-    assert "aten.special_i0.default" in text
-    assert "aten.celu.default" in text
-    assert f"{__file__}, line" in text
-    assert "y = torch.special.i0(x)" in text
-    assert "return self.layer(y)  # its line" in text
-    assert "aten.relu.default" in text.split("It has counterparts of: ")[1]
-
-
-def test_an_unknown_operation_that_no_output_needs_is_no_error() -> None:
-    def model(x: torch.Tensor) -> torch.Tensor:
-        torch.special.i0(x)
-        return x * 2
-
-    x = normal(3)
-    assert_same(from_torch(export(model, x)).run(x), x * 2)
-
-
-def test_a_graph_that_cannot_be_traced_says_in_which_operation() -> None:
-    model = nn.Sequential(nn.Linear(3, 2), nn.Dropout(0.5)).train()
-    with pytest.raises(ValueError, match=r"model\.eval") as caught:
-        from_torch(export(model, normal(4, 3)))
-    assert "aten.dropout.default" in caught.value.__notes__[0]
-
-
-def test_a_dynamic_shape_is_an_error() -> None:
-    exported = torch.export.export(
-        nn.ReLU(), (normal(4, 3),), dynamic_shapes=({0: torch.export.Dim("batch")},)
-    )
-    with pytest.raises(ValueError, match="expected a fixed shape"):
-        from_torch(exported)
-
-
-@pytest.mark.parametrize("other", [nn.ReLU(), torch.relu, None], ids=["module", "function", "None"])
-def test_something_that_is_no_graph_is_an_error(other: Any) -> None:
-    with pytest.raises(TypeError, match=r"expected an ExportedProgram .* or a GraphModule"):
-        from_torch(other)
-
-
-def test_a_graph_without_recorded_shapes_is_an_error() -> None:
-    with pytest.raises(ValueError, match="symbolic_trace records neither"):
-        from_torch(torch.fx.symbolic_trace(nn.ReLU()))
-
-
-def test_the_drawing_shows_the_operations_of_pytorch() -> None:
-    _, _, imported = small()
-    drawing = imported.draw()
-    assert [(node.kind, node.lines) for node in drawing.nodes] == [
-        ("input", ("0.weight", "float32 2×3")),
-        ("input", ("0.bias", "float32 2")),
-        ("input", ("input", "float32 4×3")),
-        ("operation", ("aten.linear.default", "float32 4×2")),
-        ("operation", ("aten.relu.default", "float32 4×2")),
-    ]
-    assert {(e.source, e.target) for e in drawing.edges} == {(0, 3), (1, 3), (2, 3), (3, 4)}
-    assert "aten.linear.default" in drawing.svg()
 
 
 @given(

@@ -12,6 +12,7 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.frameworks.formulas import along, labelled
+from dlcourse.frameworks.torch.rows import Rows, overloads
 
 MEAN, SUM = 1, 2  # how aten numbers the reductions of a loss; 0 is none
 
@@ -133,8 +134,26 @@ def huber_backward(g: Any, a: Any, b: Any, reduction: int, delta: float) -> Any:
 
 
 def smooth_l1(a: Any, b: Any, reduction: int = MEAN, beta: float = 1.0) -> Any:
+    if beta == 0:
+        return mae(a, b, reduction)
     return huber(a, b, reduction, beta) / beta
 
 
 def smooth_l1_backward(g: Any, a: Any, b: Any, reduction: int, beta: float) -> Any:
+    if beta == 0:
+        return each_share(g, a, reduction) * ops.sign(a - b)
     return huber_backward(g, a, b, reduction, beta) / beta
+
+
+TABLE: Rows = overloads("default", {
+    "nll_loss_forward": nll, "nll_loss2d_forward": nll,
+    "nll_loss": lambda *how: nll(*how)[0], "nll_loss_nd": lambda *how: nll(*how)[0],
+    "nll_loss_backward": nll_backward, "nll_loss2d_backward": nll_backward,
+    "cross_entropy_loss": cross_entropy,
+    "mse_loss": mse, "mse_loss_backward": mse_backward, "l1_loss": mae,
+    "huber_loss": huber, "huber_loss_backward": huber_backward,
+    "smooth_l1_loss": smooth_l1, "smooth_l1_loss_backward": smooth_l1_backward,
+    "binary_cross_entropy": binary_cross_entropy,
+    "binary_cross_entropy_backward": binary_cross_entropy_backward,
+    "binary_cross_entropy_with_logits": binary_cross_entropy_with_logits,
+})  # fmt: skip

@@ -1,0 +1,1 @@
+"""PyTorch: the reader of its graphs, and its operations in terms of dlcourse's, by subject."""

@@ -1,0 +1,1 @@
+"""Graphs that PyTorch and TensorFlow recorded compute the same numbers in dlcourse."""
