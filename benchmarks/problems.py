@@ -24,7 +24,7 @@ class Problem:
         batch: Examples in the batch, which is the same in every step.
         loss: "mse", or "cross_entropy" of integer labels; the mean over the batch.
         lr, momentum: The settings of SGD.
-        goals: The ratios that `dlcourse` shall not exceed, by the name of its engine.
+        goals: The ratios that `dlcourse` should not exceed, by the name of its engine.
     """
 
     name: str

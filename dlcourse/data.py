@@ -232,7 +232,7 @@ def batches(
     Args:
         arrays: With an example in each row; their lengths N are the same.
         size: The number of examples in a batch; the last has the rest.
-        generator: Shuffles the examples, anew for each call. Without it they come in order.
+        generator: Shuffles the examples, differently in each call. Without it they come in order.
         drop_last: Leave the last batch out if it is smaller than ``size``.
 
     Returns:

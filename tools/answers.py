@@ -52,7 +52,7 @@ def read_answers(path: Path) -> Answers:
 
 
 def with_answers(source: NotebookNode, parts: Mapping[str, str]) -> NotebookNode:
-    """A copy of the reference solution in which the parts replace what they define anew."""
+    """A copy of the reference solution in which the parts replace what they define."""
     notebook = copy.deepcopy(source)
     cells = {
         cell.metadata.nbgrader.grade_id: cell

@@ -74,7 +74,7 @@ def operations() -> list[Row]:
         op = PRIMITIVES[name]
         parts = {k.arg: ast.get_source_segment(source, k.value) for k in call.keywords}
         notes = ["elementwise"] if op.elementwise else []
-        notes += [] if op.pure else ["drawn anew at each run"]
+        notes += [] if op.pure else ["drawn again at each run"]
         row = Row(name, f"{name}({', '.join(op.signature.parameters)})", op.meaning, notes)
         for argument in op.arguments or ["each"]:
             text = parts.get(argument)

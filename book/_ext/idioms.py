@@ -41,6 +41,7 @@ k = dl.tensor(K)
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 a, b = torch.tensor(A, requires_grad=True), torch.tensor(B, requires_grad=True)
 k = torch.tensor(K)
 """,
@@ -66,7 +67,10 @@ def same(code: str, why: str = "", trap: str = "") -> Idiom:
     return Idiom(code, code.replace("torch.", "dl.").replace("F.", "dl."), why, trap)
 
 
-NUMPYS = "The name is NumPy's, and so is what it does."
+def module(code: str) -> Idiom:
+    """A row of PyTorch that is the same word for word."""
+    return Idiom(code, code)
+
 
 PYTORCH = [
     # Making tensors
@@ -83,7 +87,7 @@ PYTORCH = [
     Idiom(
         "torch.manual_seed(0)\ntorch.randn(2, 3).shape",
         "g = np.random.default_rng(0)\ndl.randn(2, 3, generator=g).shape",
-        "No hidden state: whoever draws random numbers names a generator. The numbers are others.",
+        "No hidden state: what draws random numbers is given a generator. The numbers differ.",
     ),
     # Asking
     Idiom(
@@ -192,6 +196,37 @@ PYTORCH = [
         "o = optimizers.SGD([w], lr=0.1, momentum=0.9)\n"
         "for _ in range(3):\n    o.zero_grad()\n    (w * w).sum().backward()\n    o.step()\nw",
         "There is no class Parameter: a parameter is a Tensor that requires a gradient.",
+    ),
+    module("nn.LeakyReLU(0.1)(a - 1) + nn.Softplus()(a)"),
+    module("nn.MSELoss()(a, 2 * a) + nn.CrossEntropyLoss(label_smoothing=0.1)(a, k)"),
+    module("[type(m).__name__ for m in nn.Sequential(nn.Linear(3, 2), nn.ReLU()).children()]"),
+    module("m = nn.ModuleList([nn.Linear(3, 3) for _ in range(2)])\nlen(list(m.parameters()))"),
+    module(
+        "seen = []\nm = nn.Identity()\n"
+        "m.register_forward_hook(lambda m, x, y: seen.append(list(y.shape)))\nm(a)\nseen"
+    ),
+    Idiom(
+        "list(nn.GRU(3, 4, num_layers=2, bidirectional=True, batch_first=True)"
+        "(torch.ones(5, 7, 3))[0].shape)",
+        "list(nn.GRU(3, 4, num_layers=2, bidirectional=True)(dl.ones(5, 7, 3))[0].shape)",
+        "The examples come first in every layer: batch_first=True is the default.",
+        trap="list(nn.GRU(3, 4)(lib.ones(5, 7, 3))[1].shape)",
+    ),
+    Idiom(
+        "o = torch.optim.SGD([a], lr=1.0)\n"
+        "one = torch.optim.lr_scheduler.LinearLR(o, 0.1, total_iters=4)\n"
+        "two = torch.optim.lr_scheduler.ExponentialLR(o, 0.9)\n"
+        "for _ in range(6):\n    o.step()\n    one.step()\n    two.step()\no.param_groups[0]['lr']",
+        "o = optimizers.SGD([a], lr=1.0)\n"
+        "one = optimizers.LinearLR(o, 0.1, total_iters=4)\n"
+        "two = optimizers.ExponentialLR(o, 0.9)\n"
+        "for _ in range(6):\n    one.step()\n    two.step()\no.lr",
+    ),
+    Idiom(
+        "(a * a).sum().backward()\nn = nn.utils.clip_grad_norm_([a], 1.0, norm_type=1)\n"
+        "[n, a.grad]",
+        "(a * a).sum().backward()\nn = optimizers.clip_grad_norm_([a], 1.0, norm_type=1)\n"
+        "[n, a.grad]",
     ),
 ]
 

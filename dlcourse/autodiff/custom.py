@@ -93,7 +93,7 @@ def custom_gradient(function: Callable[..., tuple[Any, Callable[[Any], Any]]]) -
             return parts
 
         if any(isinstance(x, ArrayMethods) and not isinstance(x, Tensor) for x in arguments):
-            # Symbols: whoever runs or differentiates the graph evaluates the function again.
+            # Symbols: each run or derivative of the graph evaluates the function again.
             op = WholePrimitive(
                 name,
                 lambda *xs: evaluate(*xs)[0],

@@ -1,6 +1,6 @@
 """The reverse sweep: the gradients of one node with respect to all that it depends on.
 
-It serves the dynamic graph, where the rules run on arrays (or on Tensors, if the sweep shall itself
+It serves the dynamic graph, where the rules run on arrays (or on Tensors, if the sweep itself is to
 be differentiable), and the static graph, where they run on Symbols.
 
 Source: Griewank & Walther, Evaluating Derivatives (2008), chapter 3.
@@ -38,7 +38,7 @@ def reverse_sweep(
         retain: Keep the graph; otherwise each node forgets its inputs as soon as it is done.
         towards: The ids of the nodes to reach; other paths are left out.
         follow: Whether to go on behind a node, by default always. Where it does not, the sweep
-            ends as at a leaf, and the node's hooks are left to whoever goes on.
+            ends as at a leaf, and the node's hooks are left to the caller that goes on.
     """
     graph = recorded_graph(root, follow)
     leading = None if towards is None else _leading_to(towards, graph, follow)

@@ -26,7 +26,7 @@ class Tensor(InPlace):
     Args:
         data: An array or anything np.array takes; it is copied. Booleans, integers and floating
             point numbers are accepted; the dtype is NumPy's (a list of Python floats is float64).
-        requires_grad: Whether ``backward`` shall leave d(loss)/d(this tensor) in ``grad``.
+        requires_grad: Whether ``backward`` should leave d(loss)/d(this tensor) in ``grad``.
         dtype: The dtype to convert to, by default the one that ``data`` has.
 
     Attributes:
@@ -232,7 +232,7 @@ class Tensor(InPlace):
         self._retains_grad = True
 
     def zero_grad(self) -> None:
-        """Forget the gathered gradient; the next ``backward`` starts anew."""
+        """Forget the gathered gradient; the next ``backward`` starts from zero."""
         self.grad = None
 
     def register_hook(self, hook: Hook) -> HookHandle:

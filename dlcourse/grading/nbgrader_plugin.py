@@ -1,7 +1,7 @@
 """Puts this grader where nbgrader has its own: ``nbgrader autograde`` and formgrader's button.
 
 ``nbgrader_config.py`` calls `configure`. nbgrader names its converter class in its code, not in its
-settings, so the name is bound anew in the modules that use it.
+settings, so the name is rebound in the modules that use it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 From the release come the texts of every cell but the solution cells; from the student come the
 texts of the solution cells, and the cells that the student added, in their places. Whatever else
-was done to the notebook (cells deleted, doubled, edited, moved, tagged anew) changes nothing.
+was done to the notebook (cells deleted, doubled, edited, moved, given other tags) changes nothing.
 """
 
 from __future__ import annotations

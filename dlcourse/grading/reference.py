@@ -46,7 +46,7 @@ def _run(assignment: Assignment, runs: Runs) -> Mapping[str, ProbeResult]:
             problems.append(f"{call.name}: two runs with the same seed return different data")
     if problems:
         raise AssignmentError(
-            f"the reference solution of {assignment.name} does not pass its own checks; mend the "
+            f"the reference solution of {assignment.name} does not pass its own checks; fix the "
             "notebook or checks.py:\n  " + "\n  ".join(problems)
         )
     return first

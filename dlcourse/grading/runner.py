@@ -501,7 +501,7 @@ class Runner:
         reader, writer = os.pipe()
         try:
             child = os.fork()
-        except OSError:  # no process to be had: a cell has left too many running
+        except OSError:  # no process is available: a cell has left too many running
             kill_descendants(keep=set())
             child = os.fork()
         if child == 0:

@@ -36,7 +36,7 @@ from dlcourse.grading.seccomp import syscall_filter
 
 SCRATCH = "/scratch"
 FILES = "/files.tar"
-WRITABLE = (SCRATCH, "/tmp", "/dev/shm")  # noqa: S108  (mounted anew for each sandbox)
+WRITABLE = (SCRATCH, "/tmp", "/dev/shm")  # noqa: S108  (mounted for each sandbox)
 RUNNER = Path(__file__).with_name("runner.py")
 
 # User ids for sandboxes: above all that systemd and the usual tools give out, below 2**31.
@@ -376,7 +376,7 @@ def feed(fd: int, data: bytes) -> None:
         with os.fdopen(fd, "wb") as pipe:
             pipe.write(data)
     except OSError:
-        pass  # the sandbox has ended: whoever waits for its events will see that
+        pass  # the sandbox has ended: the reader of its events will see that
 
 
 # --- Is there one? ----------------------------------------------------------------------------

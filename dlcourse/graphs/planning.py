@@ -99,7 +99,7 @@ class _Planner:
         self.owner: dict[int, int] = {}  # by id of a value, the id of the value whose memory it has
         self.buffer: dict[int, int] = {}  # by id of an owner, the number of its buffer
         self.holder: dict[int, int] = {}  # by the number of a buffer, its owner now
-        self.free: dict[int, list[int]] = {}  # by size in bytes, the buffers to be had
+        self.free: dict[int, list[int]] = {}  # by size in bytes, the buffers that are free
         self.storage: list[Array] = []
         self.reserved: set[int] = set()  # the buffers of donated inputs
         self.parts = self._parts_of_concatenations()

@@ -1,4 +1,4 @@
-"""Losses on embeddings: vectors that shall be near each other where their objects are alike."""
+"""Losses on embeddings: vectors that should be near each other where their objects are alike."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def triplet_margin(
 
     Args:
         anchor, positive, negative: Shape (..., D), floating point, all three of one shape.
-        margin: Positive: by how much the negative shall be farther away, in the unit of distance.
+        margin: Positive: by how much the negative should be farther away, in the unit of distance.
         p: At least 1: 1 for the sum of absolute differences, 2 for Euclid's distance,
             math.inf for the largest difference.
         eps: Added to each difference.

@@ -182,7 +182,7 @@ def multi_margin(
     weight: Any = None,
     reduction: str = "mean",
 ) -> Value:
-    """The multi-class hinge: each wrong class shall score lower than the label, by the margin.
+    """The multi-class hinge: each wrong class should score lower than the label, by the margin.
 
     The sum over the wrong classes i of max(0, margin - scores[label] + scores[i]) ** p, divided by
     the number of classes C.

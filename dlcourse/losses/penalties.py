@@ -67,7 +67,7 @@ def _penalty(
     if not listed:
         raise ValueError(
             f"{name}: expected parameters, got none. An iterator gives its elements only once: "
-            "pass model.parameters() anew."
+            "pass model.parameters() again."
         )
     parts = [
         strength * ops.sum(measure(ops.as_value(w))) for strength, measure in terms for w in listed

@@ -226,19 +226,17 @@ class ConvTranspose2d(_ConvTranspose):
 
 
 class Flatten(Module):
-    """All axes from ``start_axis`` on as one: (N, C, H, W) becomes (N, C * H * W).
+    """The axes from ``start_dim`` to ``end_dim`` as one: (N, C, H, W) becomes (N, C * H * W).
 
     Source: torch.nn.Flatten.
     """
 
-    def __init__(self, start_axis: int = 1) -> None:
-        self.start_axis = start_axis
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim = start_dim
+        self.end_dim = end_dim
 
     def forward(self, x: Value) -> Value:
-        if not -len(x.shape) <= self.start_axis < len(x.shape):
-            raise ValueError(f"Flatten: expected an axis {self.start_axis}, got shape {x.shape}")
-        kept = x.shape[: self.start_axis]
-        return ops.reshape(x, shape=(*kept, math.prod(x.shape[self.start_axis :])))
+        return ops.flatten(x, self.start_dim, self.end_dim)
 
 
 class Embedding(Module):
@@ -277,22 +275,22 @@ class Embedding(Module):
 
 
 class Dropout(Module):
-    """In training each element is 0 with probability ``rate``, else divided by 1 - rate.
+    """In training each element is 0 with probability ``p``, else divided by 1 - p.
 
-    In use (after ``eval()``) the input itself. A static graph draws anew at each run.
+    In use (after ``eval()``) the input itself. A static graph draws new ones at each run.
 
     Args:
-        rate: In [0, 1).
+        p: In [0, 1).
         generator: Where the random numbers come from, by default a new generator.
 
     Source: Srivastava et al. (2014), Dropout; torch.nn.Dropout.
     """
 
-    def __init__(self, rate: float = 0.5, generator: np.random.Generator | None = None) -> None:
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: expected 0 <= rate < 1, got {rate}")
-        self.rate = rate
+    def __init__(self, p: float = 0.5, generator: np.random.Generator | None = None) -> None:
+        if not 0 <= p < 1:
+            raise ValueError(f"Dropout: expected 0 <= p < 1, got {p}")
+        self.p = p
         self.generator = np.random.default_rng() if generator is None else generator
 
     def forward(self, x: Value) -> Value:
-        return ops.dropout(x, self.rate, self.generator) if self.training else x
+        return ops.dropout(x, self.p, self.generator) if self.training else x

@@ -1,6 +1,6 @@
 """PyTorch's names of axes beside NumPy's: ``dim`` for ``axis``, ``keepdim`` for ``keepdims``.
 
-They are translated here for all operations, functions and methods. Whoever says ``dim=`` speaks
+They are translated here for all operations, functions and methods. A call with ``dim=`` speaks
 PyTorch: max, min, sort and topk give a pair then, the values and their indices.
 """
 

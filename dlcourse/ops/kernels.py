@@ -20,7 +20,7 @@ from dlcourse.ops.primitive import Array, Axis
 # --- Elementwise --------------------------------------------------------------------------------
 
 
-# A Python number beside an array is looked at anew in each call; an array of shape () is not.
+# A Python number beside an array is looked at in each call; an array of shape () is not.
 _ZEROS: dict[str, Any] = {"f": np.zeros((), np.float32), "d": np.zeros((), np.float64)}
 
 

@@ -87,7 +87,7 @@ def slice_along(a: Any, axis: int, start: int | None, stop: int | None) -> Any:
 def widened(a: Any) -> Any:
     """``a``, in float32 if it is of float16, whose largest number is 65,504.
 
-    For a rule that needs larger or smaller numbers on the way; whoever drives the rules gives the
+    For a rule that needs larger or smaller numbers on the way; the driver of the rules gives the
     gradient the dtype of the argument.
     """
     return t.astype(a, dtype=np.float32) if a.dtype.char == "e" else a

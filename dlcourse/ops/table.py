@@ -12,7 +12,7 @@ same rule runs on raw arrays (fast backward), on Tensors (derivatives of derivat
 (a static graph). Each argument has a rule of its own, so that a gradient nobody asked for is not
 computed.
 
-A rule may ignore broadcasting: whoever drives the rules passes each result through `unbroadcast`,
+A rule may ignore broadcasting: the driver of the rules passes each result through `unbroadcast`,
 the one place where broadcasting is undone. Rules of more than one line are in `rules`.
 """
 

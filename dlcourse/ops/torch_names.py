@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from dlcourse.ops import table
+from dlcourse.ops.axes import position
 from dlcourse.ops.axis_names import takes_dim
 from dlcourse.ops.functions import expand_dims, squeeze
 from dlcourse.ops.primitive import Axis
@@ -82,13 +83,12 @@ def flatten(a: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
         ValueError: There are no such axes, or they are in the other order.
     """
     shape = a.shape or (1,)
-    n = len(shape)
-    if not (-n <= start_dim < n and -n <= end_dim < n and start_dim % n <= end_dim % n):
+    first, last = (position("flatten", dim, len(shape)) for dim in (start_dim, end_dim))
+    if first > last:
         raise ValueError(
-            f"flatten: expected axes of an array of shape {a.shape}, the first one first, got "
-            f"start_dim={start_dim}, end_dim={end_dim}"
+            f"flatten: expected the first axis first, got start_dim={start_dim}, "
+            f"end_dim={end_dim} for an array of shape {a.shape}"
         )
-    first, last = start_dim % n, end_dim % n
     length = math.prod(shape[first : last + 1])
     return table.reshape(a, shape=(*shape[:first], length, *shape[last + 1 :]))
 
@@ -116,7 +116,7 @@ def chunk(a: Any, chunks: int, dim: int = 0) -> list[Any]:
     Raises:
         ValueError: ``chunks`` is not positive, or there is no such axis.
     """
-    n = _length("chunk", a, dim)
+    n = a.shape[position("chunk", dim, len(a.shape))]
     if chunks < 1:
         raise ValueError(f"chunk: expected at least one part, got chunks={chunks}")
     length = max(1, math.ceil(n / chunks))
@@ -134,7 +134,7 @@ def unbind(a: Any, dim: int = 0) -> tuple[Any, ...]:
     Raises:
         ValueError: There is no such axis.
     """
-    n = _length("unbind", a, dim)
+    n = a.shape[position("unbind", dim, len(a.shape))]
     return tuple(squeeze(slice_along(a, dim, i, i + 1), dim) for i in range(n))
 
 
@@ -147,9 +147,3 @@ def masked_fill(a: Any, mask: Any, value: Any) -> Any:
         value: A number, or an array of shape ().
     """
     return table.where(mask, value, a)
-
-
-def _length(name: str, a: Any, dim: int) -> int:
-    if not -len(a.shape) <= dim < len(a.shape):
-        raise ValueError(f"{name}: expected an axis of an array of shape {a.shape}, got {dim}")
-    return int(a.shape[dim])

@@ -49,6 +49,8 @@ CASES = [
          (2, 2, 5, 6)),
     Case("flatten", nn.Flatten, T.Flatten, (2, 3, 4, 5)),
     Case("flatten all", lambda: nn.Flatten(0), lambda: T.Flatten(0), (2, 3, 4)),
+    Case("flatten from -ndim", lambda: nn.Flatten(-3), lambda: T.Flatten(-3), (2, 3, 4)),
+    Case("flatten the middle", lambda: nn.Flatten(1, 2), lambda: T.Flatten(1, 2), (2, 3, 4, 5)),
     Case("flatten the last two", lambda: nn.Flatten(-2), lambda: T.Flatten(-2), (2, 3, 4)),
     Case("embedding", lambda: nn.Embedding(7, 3), lambda: T.Embedding(7, 3), (2, 5), True),
     Case("layer norm", lambda: nn.LayerNorm(5), lambda: T.LayerNorm(5), (2, 3, 5)),
@@ -409,7 +411,7 @@ WRONG = [
     (lambda: nn.Embedding(0, 2), r"Embedding: expected num_embeddings >= 1"),
     (lambda: nn.GRU(3, 0), r"GRU: expected hidden_size >= 1"),
     (lambda: nn.RNN(3, 2, "sine"), r'RNN: expected nonlinearity="tanh" or "relu", got \'sine\''),
-    (lambda: nn.Dropout(1.0), r"Dropout: expected 0 <= rate < 1, got 1.0"),
+    (lambda: nn.Dropout(1.0), r"Dropout: expected 0 <= p < 1, got 1.0"),
     (lambda: nn.BatchNorm1d(3, momentum=2), r"BatchNorm1d: expected 0 <= momentum <= 1"),
     (lambda: nn.LayerNorm(()), r"LayerNorm: expected lengths >= 1, got \(\)"),
     (lambda: nn.BatchNorm1d(3)(np.ones((2, 4))), r"\(N, C\) or \(N, C, L\) with C = 3 .* \(2, 4\)"),
@@ -435,7 +437,7 @@ WRONG = [
     (lambda: nn.InstanceNorm2d(3)(np.ones((2, 3, 4))), r"expected shape \(N, C, H, W\)"),
     (lambda: nn.PReLU(3)(np.ones((3, 2))), r"PReLU: expected x \(N, 3, ...\), got shape \(3, 2\)"),
     (lambda: nn.Softplus(0), r"Softplus: expected beta > 0, got 0"),
-    (lambda: nn.Flatten(2)(np.ones((2, 3))), r"Flatten: expected an axis 2, got shape \(2, 3\)"),
+    (lambda: nn.Flatten(2)(np.ones((2, 3))), "flatten: expected -2 <= axis < 2, got axis=2"),
 ]  # fmt: skip
 
 

@@ -248,7 +248,7 @@ def test_a_file_is_replaced_as_a_whole(save, load, tmp_path) -> None:
     before = path.read_bytes()
     with path.open("rb") as reader:
         save(path, {"a": np.zeros(3)})
-        assert reader.read() == before  # the old file, for whoever has it open
+        assert reader.read() == before  # the old file, for those who have it open
     assert_same(load(path), {"a": np.zeros(3)})
 
 
