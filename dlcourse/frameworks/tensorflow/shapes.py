@@ -90,7 +90,7 @@ def _slice(a: Any, begin: Any, size: Any) -> Any:
     return a[tuple(slice(i, None if n == -1 else i + n) for i, n in pairs)]
 
 
-def _split(a: Any, sizes: Any, axis: Any) -> list[Any]:
+def _split(a: Any, sizes: Any, axis: Any) -> Any:
     lengths, line = list(known_ints(sizes)), known_int(axis)
     if -1 in lengths:  # what the others leave
         lengths[lengths.index(-1)] = a.shape[line] - sum(lengths) - 1

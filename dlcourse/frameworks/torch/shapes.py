@@ -297,6 +297,7 @@ TABLE: Rows = {
         "zeros": _zeros,
         "ones": lambda size, *, dtype=np.float32: _full(size, 1, dtype),
         "zeros_like": _full_like(0), "_efficientzerotensor": _zeros,
+        "empty_permuted": lambda size, order, *, dtype=np.float32: _full(size, 0, dtype),
         "ones_like": _full_like(1), "empty_like": _full_like(0),
         "new_zeros": _new(0), "new_ones": _new(1), "new_empty": _new(0),
         "new_full": lambda a, size, value, *, dtype=None: _full(size, value, dtype or a.dtype),

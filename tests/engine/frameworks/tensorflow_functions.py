@@ -71,7 +71,8 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
         tf.math.logical_xor(x["a"] > 0, x["b"] > 0),
     ),
     "where": lambda tf, x: (tf.where(x["a"] > 0, x["a"], x["b"]), tf.where(x["n"] > 0, 1.0, 2.0)),
-    "approximate_equal": lambda tf, x: tf.math.approximate_equal(x["a"], x["b"], tolerance=0.5),
+    "approximate_equal": lambda tf, x: tf.raw_ops.ApproximateEqual(
+        x=x["a"], y=x["b"], tolerance=0.5),
     "cumsum, exclusive": lambda tf, x: tf.cumsum(x["a"], 1, exclusive=True, reverse=True),
     "cumprod, exclusive": lambda tf, x: tf.math.cumprod(x["a"], 1, exclusive=True, reverse=True),
     "casts": lambda tf, x: (tf.cast(x["a"], tf.int32), tf.cast(x["n"], tf.float64), x["a"] > 0),

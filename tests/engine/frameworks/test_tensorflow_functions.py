@@ -38,11 +38,11 @@ def gradient(tf: Any, f: Callable[..., Any], x: Any) -> list[Any]:
     return [tf.convert_to_tensor(g) for g in gradients]
 
 
-# What TensorFlow computes in float32 whatever it is given.
+# What TensorFlow computes in float32 only, or has no gradient of (a dilated convolution, eagerly).
 FLOAT32 = {
     "gather", "conv1d", "conv2d", "attention", "polyval", "shapes as values", "boolean of a range",
     "eye", "fused batch norm", "fused batch norm, averages", "fused batch norm, inference",
-    "conv3d", "separable",
+    "conv3d", "separable", "conv2d, dilations", "max_pool", "avg_pool",
 }  # fmt: skip
 
 

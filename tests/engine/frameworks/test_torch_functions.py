@@ -58,6 +58,8 @@ WITHOUT_GRADIENT = {
     "heaviside", "scatter", "scatter, smaller index", "scatter_add", "scatter_reduce", "batch_norm",
     "cross_entropy, weights", "bce, weights", "soft margin",
 }  # fmt: skip
+# Where PyTorch rounds a constant of its own to float32, traces no label, or gives no plain array.
+WITHOUT_GRADIENT |= {"hardsigmoid", "linspace", "one_hot", "bincount of one-hot", "sgn"}
 # Gradients that dlcourse cannot read, and the operation that it names.
 UNKNOWN_GRADIENTS = {
     "cdist": "_cdist_backward",

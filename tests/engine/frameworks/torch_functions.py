@@ -260,7 +260,7 @@ SHAPES: dict[str, Callable[..., Any]] = {
     ),
     "interpolate, linear": lambda x: F.interpolate(x.s, scale_factor=2, mode="linear"),
     "block_diag": lambda x: torch.block_diag(x.a, x.b),
-    "atleast": lambda x: (torch.atleast_2d(x.a[0]), torch.atleast_3d(x.a)),
+    "more axes": lambda x: (torch.atleast_2d(x.a[0]), torch.atleast_3d(x.a)),
 }
 
 INDICES: dict[str, Callable[..., Any]] = {
