@@ -112,7 +112,7 @@ def test_what_is_no_number_is_refused(x: Any) -> None:
 # --- Axes out of range --------------------------------------------------------------------------
 
 ALONG_AN_AXIS = "sum mean prod var std norm max min argmax argmin logsumexp softmax log_softmax"
-ALONG_AN_AXIS += " cumsum sort argsort flip standardize"
+ALONG_AN_AXIS += " cumsum sort argsort flip standardize any all"
 GRID = np.arange(6.0).reshape(2, 3)
 AXES: dict[str, Callable[[Any, int], Any]] = {
     **{

@@ -92,11 +92,17 @@ def few_cases() -> list[Case]:
 
 
 def small_integers(case: Case, dtype: str) -> list[np.ndarray]:
-    """The inputs as integers from 0 to 2; those that are integers already may be indices."""
-    return [
+    """The inputs as integers from 0 to 2; those that are integers already may be indices.
+
+    No integer is divided by 0, of which NumPy makes 0 where floating point numbers give nan.
+    """
+    inputs = [
         np.clip(np.rint(np.abs(x)), 0, 2).astype(dtype) if x.dtype.kind == "f" else x
         for x in case.inputs
     ]
+    if case.op in ("remainder", "floor_divide"):
+        inputs[1] = np.maximum(inputs[1], 1).astype(inputs[1].dtype)
+    return inputs
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # at poles, such as log(0)

@@ -303,6 +303,8 @@ TABLE: Rows = {
         "new_full": lambda a, size, value, *, dtype=None: _full(size, value, dtype or a.dtype),
         "scalar_tensor": lambda value, *, dtype=np.float32: np.asarray(value, dtype),
         "arange": lambda end, *, dtype=None: np.arange(end, dtype=dtype),
+        "tril_indices": lambda row, col, offset=0: np.array(np.tril_indices(row, offset, col)),
+        "triu_indices": lambda row, col, offset=0: np.array(np.triu_indices(row, offset, col)),
         "linspace": _linspace, "logspace": _logspace, "eye": _eye,
     }),
     **overloads("int", {"transpose": swap, "select": select, "unbind": unbind}),

@@ -322,7 +322,10 @@ CREATION: dict[str, Callable[..., Any]] = {
     "tensor": lambda x: torch.tensor([1.0, 2.0, 3.0, 4.0]) - x.a,
     "scalar tensor": lambda x: torch.tensor(2.0) * x.a,
     "masks": lambda x: torch.ones(4, 4, dtype=torch.bool).tril() & (x.a[0] > 0),
-    "triangle": lambda x: torch.tril_indices(3, 3) + x.n[:1],
+    "triangles": lambda x: (
+        torch.tril_indices(3, 4) + x.n[:1],
+        torch.triu_indices(3, 2, -1) + x.n[:1],
+    ),
     "casts": lambda x: (
         x.a.double(),
         x.n.float(),
