@@ -69,6 +69,7 @@ def execute(notebook: NotebookNode, folder: Path) -> None:
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],
     )
     client.execute()
     notebook.metadata = nbformat.from_dict(METADATA)  # without the release of this Python
