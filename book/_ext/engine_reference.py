@@ -89,12 +89,22 @@ class Idioms(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         framework = self.arguments[0]
-        rows = [
-            [nodes.literal_block(code, code, language="python") for code in (row.theirs, row.ours)]
-            + [nodes.paragraph(row.why, row.why)]
-            for row in idioms.IDIOMS[framework]
-        ]
-        return [_table([framework, "dlcourse", "what differs, and why"], rows)]
+        rows = [[_code(row.theirs), _said(row)] for row in idioms.IDIOMS[framework]]
+        table = _table([framework, "dlcourse, and what differs on purpose"], rows)
+        table["classes"].append("idioms")
+        return [table]
+
+
+def _code(text: str) -> nodes.literal_block:
+    return nodes.literal_block(text, text, language="python")
+
+
+def _said(row: idioms.Idiom) -> nodes.container:
+    """What dlcourse says; below it what differs, if anything does."""
+    said = nodes.container("", _code(row.ours))
+    if row.why:
+        said += nodes.paragraph(row.why, row.why)
+    return said
 
 
 class Layers(SphinxDirective):
