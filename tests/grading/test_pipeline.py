@@ -200,8 +200,9 @@ def test_ctrl_c_ends_what_students_code_is_at(tmp_path: Path) -> None:
     for_hours = Limits(cell_seconds=9999, probe_seconds=9999, total_seconds=9999)
     late = threading.Event()
 
-    def give_up() -> None:
+    def give_up() -> None:  # so that this test fails, rather than hangs
         late.set()
+        sandbox._stopping.set()
         for running in tuple(sandbox._running):
             running.kill()
 
@@ -222,6 +223,7 @@ def test_ctrl_c_ends_what_students_code_is_at(tmp_path: Path) -> None:
             on_graded=interrupt,
         )
     watchdog.cancel()
+    sandbox._stopping.clear()
     assert not late.is_set()
     assert not sandbox._running
 
