@@ -209,10 +209,10 @@ def test_ctrl_c_ends_what_students_code_is_at(tmp_path: Path) -> None:
     def interrupt(student: str, marks: object) -> None:
         while not sandbox._running:  # until the other one's code is at work
             time.sleep(0.01)
+        watchdog.start()
         raise KeyboardInterrupt
 
     watchdog = threading.Timer(60, give_up)
-    watchdog.start()
     with pytest.raises(KeyboardInterrupt):
         pipeline.grade_class(
             open_course(course),
