@@ -13,6 +13,7 @@ A buffer is free again after the last operation that reads it or a view of it (l
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -100,6 +101,7 @@ class _Planner:
         self.buffer: dict[int, int] = {}  # by id of an owner, the number of its buffer
         self.holder: dict[int, int] = {}  # by the number of a buffer, its owner now
         self.free: dict[int, list[int]] = {}  # by size in bytes, the buffers to be had
+        self.free_sizes: list[int] = []  # in ascending order
         self.storage: list[Array] = []
         self.reserved: set[int] = set()  # the buffers of donated inputs
         self.parts = self._parts_of_concatenations()
@@ -254,10 +256,13 @@ class _Planner:
     def _any_buffer(self, node: Symbol) -> tuple[Array, int]:
         """The smallest free buffer that is large enough, or a new one."""
         nbytes = node.size * node.dtype.itemsize
-        sizes = [size for size, buffers in self.free.items() if size >= nbytes and buffers]
-        if not sizes:
+        i = bisect_left(self.free_sizes, nbytes)
+        if i == len(self.free_sizes):
             return self._new_buffer(node)
-        buffer = self.free[min(sizes)].pop()
+        buffers = self.free[self.free_sizes[i]]
+        buffer = buffers.pop()
+        if not buffers:
+            del self.free[self.free_sizes.pop(i)]
         return self._view(node, buffer), buffer
 
     def _new_buffer(self, node: Symbol) -> tuple[Array, int]:
@@ -277,8 +282,12 @@ class _Planner:
         if buffer is None or self.holder.get(buffer) != owner:
             return
         del self.holder[buffer]
-        if buffer not in self.reserved:
-            self.free.setdefault(self.plan.sizes[buffer], []).append(buffer)
+        if buffer in self.reserved:
+            return
+        size = self.plan.sizes[buffer]
+        if size not in self.free:
+            insort(self.free_sizes, size)
+        self.free.setdefault(size, []).append(buffer)
 
 
 def _may_be_view(node: Symbol) -> bool:
