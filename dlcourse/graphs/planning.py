@@ -231,16 +231,19 @@ class _Planner:
         return None
 
     def _in_place(self, time: int, node: Symbol) -> Step | None:
-        """Overwrite an operand that is read for the last time, element by element."""
+        """Overwrite an operand that is read for the last time, element by element or in a part."""
         for x in node.inputs or ():
             if isinstance(x, Symbol) and self._may_overwrite(time, node, x):
-                array = self.plan.arrays[id(x)].view(node.dtype)
+                array = self.plan.arrays[id(x)]
+                array = array if array.dtype == node.dtype else array.view(node.dtype)
                 return self._bind(node, array, self.buffer.pop(self.owner[id(x)]), True)
         return None
 
     def _may_overwrite(self, time: int, node: Symbol, x: Symbol) -> bool:
         array, owner = self.plan.arrays.get(id(x)), self.owner.get(id(x))
-        if array is None or owner not in self.buffer or node.op is None or not node.op.elementwise:
+        if array is None or owner not in self.buffer or node.op is None:
+            return False
+        if not (node.op.elementwise or (node.op is ops.add_at and x is (node.inputs or ())[0])):
             return False
         others = [y for y in node.inputs or () if isinstance(y, Symbol) and y is not x]
         return (
