@@ -135,25 +135,30 @@ def _first_calls(summary: Record) -> str:
     return markdown_table(headings, map(row, engines))
 
 
-COLUMNS: Mapping[str, tuple[str, Callable[[float], str]]] = {
-    "dynamic_seconds": ("dynamic, ms", lambda x: significant(1e3 * x)),
-    "compiled_seconds": ("compiled, ms", lambda x: significant(1e3 * x)),
-    "trace_and_compile_seconds": ("to compile, ms", lambda x: significant(1e3 * x)),
-    "dynamic_bytes": ("dynamic, MB", lambda x: significant(x / 1e6)),
-    "compiled_bytes": ("compiled, MB", lambda x: significant(x / 1e6)),
+# By heading, the number that a row of "growth" has for it.
+COLUMNS: Mapping[str, Callable[[Record], float]] = {
+    "dynamic, ms": lambda row: 1e3 * row["dynamic_seconds"],
+    "compiled, ms": lambda row: 1e3 * row["compiled_seconds"],
+    "to compile, ms": lambda row: 1e3 * row["trace_and_compile_seconds"],
+    "to compile, dynamic steps": lambda row: (
+        row["trace_and_compile_seconds"] / row["dynamic_seconds"]
+    ),
+    "dynamic, MB": lambda row: row["dynamic_bytes"] / 1e6,
+    "compiled, MB": lambda row: row["compiled_bytes"] / 1e6,
 }
 
 
 def _growth(rows: Sequence[Record], series: str) -> str:
     of_series = [row for row in rows if row["series"] == series]
     body = [
-        [f"{row['size']:,}", *(show(row[key]) for key, (_, show) in COLUMNS.items())]
+        [f"{row['size']:,}", *(significant(number(row)) for number in COLUMNS.values())]
         for row in of_series
     ]
     sizes = [row["size"] for row in of_series]
-    fitted = [f"{exponent(sizes, [row[key] for row in of_series]):z.2f}" for key in COLUMNS]
-    headings = (series, *(heading for heading, _ in COLUMNS.values()))
-    return markdown_table(headings, [*body, ["fitted exponent", *fitted]])
+    fitted = [
+        f"{exponent(sizes, [number(row) for row in of_series]):z.2f}" for number in COLUMNS.values()
+    ]
+    return markdown_table((series, *COLUMNS), [*body, ["fitted exponent", *fitted]])
 
 
 def _phases(parts: Record) -> str:

@@ -245,6 +245,11 @@ def _apply_to_batch(
         if op is ops.scatter_add:
             more["shape"] = (size, *parameters["shape"])
         return op(*values, **more)
+    elif op is ops.add_at and batched[0] and is_basic(parameters["index"]):
+        index = parameters["index"]
+        place = np.broadcast_to(0, values[0].shape[1:])[index]
+        more["index"] = (slice(None), *(index if isinstance(index, tuple) else (index,)))
+        return op(values[0], *_aligned(values[1:], batched[1:], ndims[1:], place.ndim), **more)
     elif op is ops.astype:
         return op(*values, **parameters)
     return _one_by_one(op, values, batched, parameters, size)

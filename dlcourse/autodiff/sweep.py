@@ -11,11 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Set
 from typing import Any
 
+import numpy as np
+
 from dlcourse import ops
 from dlcourse.autodiff.anomaly import checked_rule
 from dlcourse.autodiff.changes import check_unchanged, latest_change
 from dlcourse.autodiff.node import Node, recorded_graph
 from dlcourse.autodiff.recording import mode
+from dlcourse.ops.kernels import add_at, is_basic
 
 
 def reverse_sweep(
@@ -46,6 +49,7 @@ def reverse_sweep(
     overwritten = oldest < latest_change() and hasattr(root, "data")
     anomaly = mode.anomaly and hasattr(root, "data")
     gradients: dict[int, Any] = {id(root): seed}
+    sums: set[int] = set()  # where the gradient is an array that was made here by adding
     while graph:
         node: Any = graph.pop()
         g = gradients.pop(id(node), None)
@@ -62,10 +66,17 @@ def reverse_sweep(
         if overwritten:
             check_unchanged(node)
         rules = op.rules if op.each is None else op.rules_for(len(inputs))
+        is_part = op is ops.getitem and not anomaly and is_basic(node.parameters["index"])
         for x, value, rule in zip(inputs, arguments, rules, strict=True):
             if rule is None or not isinstance(x, Node) or not x._requires_grad:
                 continue
             if leading is not None and id(x) not in leading:
+                continue
+            key = id(x)
+            if is_part and key in gradients:
+                # Not as an array of zeros around g: in a loop over the parts it would be quadratic.
+                gradients[key] = _added_at(gradients[key], g, node, raw and key in sums)
+                sums.add(key)
                 continue
             if anomaly:
                 part = checked_rule(node, rule, g, y, arguments)
@@ -75,15 +86,24 @@ def reverse_sweep(
                 part = ops.unbroadcast(part, value.shape)
             if part.dtype != value.dtype:
                 part = ops.astype(part, value.dtype)
-            key = id(x)
-            if key in gradients:
+            if raw and key in sums:
+                gradients[key] += part
+            elif key in gradients:
                 gradients[key] = gradients[key] + part
+                sums.add(key)
             elif x.op is None and raw and not _is_fresh(part, g, y, arguments):
                 gradients[key] = part.copy()
             else:
                 gradients[key] = part
         if not retain:
             node.inputs = node.raw_inputs = None
+
+
+def _added_at(total: Any, g: Any, part: Node, in_place: bool) -> Any:
+    """``total``, the gradient of an array, with ``g``, that of a part of it, added."""
+    if in_place and isinstance(total, np.ndarray):
+        return add_at(total, g, out=total, **part.parameters)
+    return ops.add_at(total, g, **part.parameters)
 
 
 def _is_fresh(part: Any, g: Any, y: Any, arguments: list[Any]) -> bool:

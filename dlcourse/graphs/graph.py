@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +27,7 @@ class Graph:
             outputs depend on; a traced graph also has those whose results are not used.
 
     Raises:
-        ValueError: Something depends on a Symbol that is not among the inputs.
+        ValueError: No nodes are given, and an output depends on a Symbol that is not an input.
     """
 
     inputs: Sequence[Symbol]
@@ -35,11 +36,10 @@ class Graph:
     nodes: Sequence[Symbol] = ()
 
     def __post_init__(self) -> None:
-        needed = self.needed_nodes()
-        self.nodes = self.nodes or needed
+        self.nodes = self.nodes or self.needed_nodes()
 
     def needed_nodes(self) -> list[Symbol]:
-        """The operations that the outputs depend on, in order."""
+        """The operations that the outputs depend on, in order of creation."""
         seen = {id(x) for x in self.inputs}
         found = []
         stack = [x for x in self.outputs if isinstance(x, Symbol)]
@@ -119,13 +119,18 @@ def rewrite(
         step: Takes an operation of the old graph and its operands in the new one, and returns the
             value in the new one: a Symbol (see `again`) or a constant.
     """
-    new: dict[int, Any] = {id(x): x for x in graph.inputs}
+    new: dict[int, Any] = {}
     with record_symbols() as nodes:
         for node in graph.nodes:
-            new[id(node)] = step(node, tuple(new.get(id(x), x) for x in node.inputs or ()))
+            y = step(node, tuple([new.get(id(x), x) for x in node.inputs or ()]))
+            if y is node:
+                nodes.append(node)
+            else:
+                new[id(node)] = y
     return Graph(graph.inputs, [new.get(id(x), x) for x in graph.outputs], graph.name, nodes)
 
 
 def again(node: Symbol, operands: tuple[Any, ...]) -> Symbol:
-    """The same operation on other operands of the same shapes and dtypes."""
-    return node.on(operands)
+    """The same operation on other operands of the same shapes and dtypes; itself on its own."""
+    own = node.inputs or ()
+    return node if all(map(operator.is_, operands, own)) else node.on(operands)

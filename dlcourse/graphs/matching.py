@@ -50,7 +50,8 @@ def match(before: Graph, after: Graph) -> dict[int, Symbol]:
 
 
 def _equal_operations(before: Graph, after: Graph) -> dict[int, Symbol]:
-    nodes = [*before.nodes, *after.nodes]
+    shared = set(map(id, before.nodes))  # a pass keeps what it does not change
+    nodes = [*before.nodes, *(node for node in after.nodes if id(node) not in shared)]
     united = eliminate_common_subexpressions(Graph(before.inputs, nodes, nodes=nodes))
     value = {id(node): id(x) for node, x in zip(nodes, united.outputs, strict=True)}
     of_value = {value[id(node)]: node for node in reversed(after.nodes)}

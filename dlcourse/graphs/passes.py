@@ -5,7 +5,7 @@ Each is small and does one thing; `optimise` runs them in a good order. Fusion h
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -37,7 +37,13 @@ def optimise(graph: Graph, fuse: bool = False) -> Graph:
 
 def remove_dead_code(graph: Graph) -> Graph:
     """Without the operations that no output depends on."""
-    return Graph(graph.inputs, graph.outputs, graph.name, graph.needed_nodes())
+    needed = set(map(id, graph.outputs))
+    kept = []
+    for node in reversed(graph.nodes):
+        if id(node) in needed:
+            kept.append(node)
+            needed.update(map(id, node.inputs or ()))
+    return Graph(graph.inputs, graph.outputs, graph.name, kept[::-1])
 
 
 def fold_constants(graph: Graph) -> Graph:
@@ -73,6 +79,8 @@ def eliminate_common_subexpressions(graph: Graph) -> Graph:
 
 def _identity(x: Any) -> Any:
     """A hashable that is equal for equal constants and parameters, and for the same Symbol."""
+    if isinstance(x, Symbol):
+        return ("object", id(x))
     if isinstance(x, np.ndarray):
         return (x.dtype.str, x.shape, x.tobytes())
     if isinstance(x, Mapping):
@@ -121,10 +129,10 @@ def simplify(graph: Graph) -> Graph:
     def step(node: Symbol, operands: tuple[Any, ...]) -> Any:
         for i, x in enumerate(operands):
             number = _as_number(x)
-            fewer = (*operands[:i], number, *operands[i + 1 :])
-            if number is not x and _fits_elementwise(node, fewer):
-                operands = fewer
-        for rule in (_neutral, _inverse, _reshaped, _transposed, _unchanged):
+            if number is not x:
+                fewer = (*operands[:i], number, *operands[i + 1 :])
+                operands = fewer if _fits_elementwise(node, fewer) else operands
+        for rule in RULES.get(node.operation_name(), ()):
             simpler = rule(node, operands)
             if simpler is not None:
                 return simpler
@@ -149,22 +157,18 @@ def _fits_elementwise(node: Symbol, operands: Sequence[Any]) -> bool:
 
 
 def _neutral(node: Symbol, operands: tuple[Any, ...]) -> Any:
-    for kept, other, number in NEUTRAL.get(node.operation_name(), ()):
+    for kept, other, number in NEUTRAL[node.operation_name()]:
         x, n = operands[kept], operands[other]
         if _is_number(n, number) and _same_type(x, node):
             return x
     return None
 
 
-def _inverse(node: Symbol, operands: tuple[Any, ...]) -> Any:
-    if node.op is ops.negative and _made_by(operands[0], ops.negative):
-        return operands[0].inputs[0]
-    return None
+def _inverse(_node: Symbol, operands: tuple[Any, ...]) -> Any:
+    return operands[0].inputs[0] if _made_by(operands[0], ops.negative) else None
 
 
 def _reshaped(node: Symbol, operands: tuple[Any, ...]) -> Any:
-    if node.op is not ops.reshape:
-        return None
     (x,) = operands
     while _made_by(x, ops.reshape):
         (x,) = x.inputs
@@ -174,7 +178,7 @@ def _reshaped(node: Symbol, operands: tuple[Any, ...]) -> Any:
 
 
 def _transposed(node: Symbol, operands: tuple[Any, ...]) -> Any:
-    if node.op is not ops.transpose or not _made_by(operands[0], ops.transpose):
+    if not _made_by(operands[0], ops.transpose):
         return None
     first, second = _axes(operands[0]), _axes(node)
     both = tuple(first[i] for i in second)
@@ -190,8 +194,18 @@ def _axes(node: Symbol) -> tuple[int, ...]:
 
 def _unchanged(node: Symbol, operands: tuple[Any, ...]) -> Any:
     """``x`` for an operation that only gives it the shape or dtype that it has."""
-    changes_type_only = node.op in (ops.reshape, ops.broadcast_to, ops.astype)
-    return operands[0] if changes_type_only and _same_type(operands[0], node) else None
+    return operands[0] if _same_type(operands[0], node) else None
+
+
+# By the name of an operation, what may be simpler than it: tried in order.
+RULES: Mapping[str, Sequence[Callable[[Symbol, tuple[Any, ...]], Any]]] = {
+    **dict.fromkeys(NEUTRAL, (_neutral,)),
+    "negative": (_inverse,),
+    "reshape": (_reshaped, _unchanged),
+    "transpose": (_transposed,),
+    "broadcast_to": (_unchanged,),
+    "astype": (_unchanged,),
+}
 
 
 def _made_by(x: Any, op: ops.Primitive) -> bool:

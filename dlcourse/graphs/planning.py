@@ -13,6 +13,7 @@ A buffer is free again after the last operation that reads it or a view of it (l
 
 from __future__ import annotations
 
+from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -100,6 +101,7 @@ class _Planner:
         self.buffer: dict[int, int] = {}  # by id of an owner, the number of its buffer
         self.holder: dict[int, int] = {}  # by the number of a buffer, its owner now
         self.free: dict[int, list[int]] = {}  # by size in bytes, the buffers that are free
+        self.free_sizes: list[int] = []  # in ascending order
         self.storage: list[Array] = []
         self.reserved: set[int] = set()  # the buffers of donated inputs
         self.parts = self._parts_of_concatenations()
@@ -229,16 +231,19 @@ class _Planner:
         return None
 
     def _in_place(self, time: int, node: Symbol) -> Step | None:
-        """Overwrite an operand that is read for the last time, element by element."""
+        """Overwrite an operand that is read for the last time, element by element or in a part."""
         for x in node.inputs or ():
             if isinstance(x, Symbol) and self._may_overwrite(time, node, x):
-                array = self.plan.arrays[id(x)].view(node.dtype)
+                array = self.plan.arrays[id(x)]
+                array = array if array.dtype == node.dtype else array.view(node.dtype)
                 return self._bind(node, array, self.buffer.pop(self.owner[id(x)]), True)
         return None
 
     def _may_overwrite(self, time: int, node: Symbol, x: Symbol) -> bool:
         array, owner = self.plan.arrays.get(id(x)), self.owner.get(id(x))
-        if array is None or owner not in self.buffer or node.op is None or not node.op.elementwise:
+        if array is None or owner not in self.buffer or node.op is None:
+            return False
+        if not (node.op.elementwise or (node.op is ops.add_at and x is (node.inputs or ())[0])):
             return False
         others = [y for y in node.inputs or () if isinstance(y, Symbol) and y is not x]
         return (
@@ -254,10 +259,13 @@ class _Planner:
     def _any_buffer(self, node: Symbol) -> tuple[Array, int]:
         """The smallest free buffer that is large enough, or a new one."""
         nbytes = node.size * node.dtype.itemsize
-        sizes = [size for size, buffers in self.free.items() if size >= nbytes and buffers]
-        if not sizes:
+        i = bisect_left(self.free_sizes, nbytes)
+        if i == len(self.free_sizes):
             return self._new_buffer(node)
-        buffer = self.free[min(sizes)].pop()
+        buffers = self.free[self.free_sizes[i]]
+        buffer = buffers.pop()
+        if not buffers:
+            del self.free[self.free_sizes.pop(i)]
         return self._view(node, buffer), buffer
 
     def _new_buffer(self, node: Symbol) -> tuple[Array, int]:
@@ -277,8 +285,12 @@ class _Planner:
         if buffer is None or self.holder.get(buffer) != owner:
             return
         del self.holder[buffer]
-        if buffer not in self.reserved:
-            self.free.setdefault(self.plan.sizes[buffer], []).append(buffer)
+        if buffer in self.reserved:
+            return
+        size = self.plan.sizes[buffer]
+        if size not in self.free:
+            insort(self.free_sizes, size)
+        self.free.setdefault(size, []).append(buffer)
 
 
 def _may_be_view(node: Symbol) -> bool:

@@ -51,6 +51,7 @@ class Symbol(Node):
         name: What an input is called, else None.
     """
 
+    __slots__ = ("dtype", "shape")  # attributes, where a Tensor has properties: read very often
     hooks = None
 
     def __init__(
@@ -63,24 +64,16 @@ class Symbol(Node):
         parameters: Mapping[str, Any] | None = None,
         name: str | None = None,
     ) -> None:
-        self._shape = tuple(shape)
-        self._dtype: np.dtype[Any] = np.dtype(dtype)
+        self.shape: tuple[int, ...] = tuple(shape)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.op = op
         self.inputs = inputs
         self.parameters = {} if parameters is None else parameters
         self.name = name
         self.created = tick()
-        self._requires_grad = self._dtype.kind == "f"
+        self._requires_grad = self.dtype.kind == "f"
         if op is not None and _records.lists:
             _records.lists[-1].append(self)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self._dtype
 
     def __repr__(self) -> str:
         made = self.name or ("input" if self.op is None else self.op.name)
@@ -92,7 +85,7 @@ class Symbol(Node):
     ) -> Symbol:
         """The Symbol of the result; its shape and dtype are those that the kernel would give."""
         for x in arguments:
-            if isinstance(x, Node) and not isinstance(x, Symbol | Tensor):
+            if isinstance(x, Node) and not isinstance(x, (Symbol, Tensor)):
                 return x.apply_primitive(op, arguments, parameters)  # type: ignore[no-any-return]
         operands = tuple(as_operand(x, op) for x in arguments)
         parameters = {name: _own(value) for name, value in parameters.items()}
@@ -172,7 +165,7 @@ def type_text(x: Any) -> str:
 
 def as_operand(x: Any, op: Primitive) -> Any:
     """``x`` as an operand of a Symbol: a Symbol, a Python number, or an array of its own."""
-    if isinstance(x, Symbol | bool | int | float):
+    if isinstance(x, (Symbol, bool, int, float)):
         return x
     if isinstance(x, Tensor):
         if x.requires_grad:

@@ -398,6 +398,17 @@ def scatter_add(a: Array, index: Any, shape: tuple[int, ...]) -> Array:
     return y
 
 
+def add_at(a: Any, b: Any, index: Any, out: Array | None = None) -> Array:
+    y: Array = np.array(a) if out is None else out
+    if out is not None and out is not a:
+        np.copyto(out, a)
+    if is_basic(index):
+        y[index] += b
+    else:
+        np.add.at(y, index, b)
+    return y
+
+
 def take_along_axis(a: Array, indices: Array, axis: int = -1) -> Array:
     if a.ndim == 0:  # NumPy has no axis there, PyTorch one of length 1
         return take_along_axis(a.reshape(1), indices.reshape(1), axis).reshape(())

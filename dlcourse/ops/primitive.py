@@ -22,6 +22,10 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 Rule: TypeAlias = Callable[..., Any]
 
 
+# How many shapes and dtypes an operation remembers, see `Primitive.infer`.
+MOST_INFERRED = 1000
+
+
 class Primitive:
     """One row of the table: an operation with its value and its derivative rules.
 
@@ -55,6 +59,7 @@ class Primitive:
     reads_all = False  # whether its rules read every argument, so that none needs to be asked
 
     __slots__ = (
+        "_inferred",
         "_known",
         "arguments",
         "each",
@@ -106,6 +111,7 @@ class Primitive:
         either = inspect.Parameter.POSITIONAL_OR_KEYWORD
         self.signature = inspect.Signature([inspect.Parameter(n, either) for n in names])
         self._known = frozenset(self.parameters)
+        self._inferred: dict[Any, tuple[tuple[int, ...], np.dtype[Any]]] = {}
 
     def __call__(self, *arguments: Any, **parameters: Any) -> Any:
         fits = len(arguments) == len(self.arguments)
@@ -147,10 +153,26 @@ class Primitive:
         The kernel itself is the rule: it runs on ones (integers, which may be indices, are zeros).
         So nothing can disagree with it, and NumPy's promotion and broadcasting hold. An elementwise
         kernel runs on a single element. One that is not pure gets copies of its parameters, so that
-        nothing is drawn from a random generator.
+        nothing is drawn from a random generator. What was inferred is kept for the next time.
         """
         if not self.pure:
-            parameters = copy.deepcopy(dict(parameters))
+            return self._run_on_examples(arguments, copy.deepcopy(dict(parameters)))
+        kinds = [(x.shape, x.dtype) if hasattr(x, "dtype") else (type(x), x) for x in arguments]
+        key = (*kinds, *((k, type(v), v) for k, v in parameters.items()))  # 1 == 1.0 == True
+        try:
+            known = self._inferred.get(key)
+        except TypeError:  # a parameter that cannot be a key: an array, a slice
+            return self._run_on_examples(arguments, parameters)
+        if known is None:
+            known = self._run_on_examples(arguments, parameters)
+            if len(self._inferred) == MOST_INFERRED:
+                self._inferred.clear()
+            self._inferred[key] = known
+        return known
+
+    def _run_on_examples(
+        self, arguments: Sequence[Any], parameters: Mapping[str, Any]
+    ) -> tuple[tuple[int, ...], np.dtype[Any]]:
         with np.errstate(all="ignore"):
             if not self.elementwise:
                 y = self.kernel(*[_example(x, None) for x in arguments], **parameters)

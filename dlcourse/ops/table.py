@@ -294,6 +294,10 @@ getitem: Primitive = primitive("getitem", kernels.getitem,
 scatter_add: Primitive = primitive("scatter_add", kernels.scatter_add,
     "zeros of the given shape with a added at index; repeated indices add up",
     a=lambda g, y, a, index, shape: getitem(g, index=index))
+add_at: Primitive = primitive("add_at", kernels.add_at,
+    "a with b added at index; repeated indices add up",
+    a=lambda g, y, a, b, index: g,
+    b=lambda g, y, a, b, index: getitem(g, index=index))
 take_along_axis: Primitive = primitive("take_along_axis", kernels.take_along_axis,
     "of each line along axis the elements at indices, which may be computed",
     a=lambda g, y, a, indices, axis=-1:

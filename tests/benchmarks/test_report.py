@@ -90,8 +90,8 @@ def test_the_tables_give_times_ratios_goals_and_what_is_missing(summary: dict[st
 
 def test_the_growth_table_ends_with_the_exponents(summary: dict[str, Any]) -> None:
     text = report.tables(summary)
-    assert row(text, "1,000") == ["1,000", "10,000", "3,160", "1", "0.0005"]
-    assert row(text, "fitted exponent") == ["1.00", "2.00", "0.50", "1.00", "0.00"]
+    assert row(text, "1,000") == ["1,000", "10,000", "3,160", "3.16", "1", "0.0005"]
+    assert row(text, "fitted exponent") == ["1.00", "2.00", "0.50", "-0.50", "1.00", "0.00"]
 
 
 def test_the_parts_are_listed_by_their_share(summary: dict[str, Any]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -304,3 +306,33 @@ def test_a_graph_of_thousands_of_operations_is_compiled_without_recursion() -> N
 
     graph = gradient(trace(f, 0.5))
     np.testing.assert_allclose(compile(graph)(0.5), graph.run(0.5), rtol=1e-13)
+
+
+def calls_to_compile(layers: int) -> int:
+    """How many functions Python enters to trace, differentiate and compile a deep network."""
+
+    def loss(x: Any, weights: list[Any], biases: list[Any]) -> Any:
+        for w, b in zip(weights, biases, strict=True):
+            x = ops.relu(ops.linear(x, w, b))
+        return (x * x).mean()
+
+    weights, biases = [np.eye(4)] * layers, [np.zeros(4)] * layers
+    calls = 0
+
+    def count(_frame: Any, event: str, _argument: Any) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        compile(gradient(trace(loss, np.ones((2, 4)), weights, biases)))
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_the_work_to_compile_grows_in_proportion_to_the_depth_and_is_small_a_layer() -> None:
+    calls_to_compile(20)  # shapes and dtypes are inferred here
+    few, more, many = map(calls_to_compile, (20, 40, 80))
+    assert many - more == pytest.approx(2 * (more - few), rel=0.01)
+    assert (many - more) / 40 < 1300

@@ -157,6 +157,30 @@ def test_the_inferred_shape_and_dtype_are_those_of_the_value(case: Case) -> None
         assert inferred == (np.shape(y), np.asarray(y).dtype)
 
 
+def test_what_was_inferred_for_a_number_is_not_taken_for_an_equal_one_of_another_type() -> None:
+    integers, flags = np.ones(3, int), np.ones(3, bool)
+    assert ops.clip.infer((integers,), {"low": 1})[1] == np.clip(integers, 1, None).dtype
+    assert ops.clip.infer((integers,), {"low": 1.0})[1] == np.clip(integers, 1.0, None).dtype
+    for number in (True, 1, 1.0):
+        assert ops.add.infer((flags, number), {})[1] == (flags + number).dtype
+
+
+def test_the_kernel_runs_once_for_the_same_shapes_dtypes_and_parameters() -> None:
+    runs = []
+
+    def kernel(a: np.ndarray, axis: int = 0) -> np.ndarray:
+        runs.append((a.shape, a.dtype, axis))
+        return a.sum(axis)
+
+    op = ops.Primitive("total", kernel, "the sum", {"a": None})
+    for _ in range(3):
+        for dtype in ("f4", "f8"):
+            for axis in (0, 1):
+                shape = (3,) if axis == 0 else (2,)
+                assert op.infer((np.ones((2, 3), dtype),), {"axis": axis}) == (shape, dtype)
+    assert len(runs) == len(set(runs)) == 4
+
+
 @pytest.mark.parametrize("case", [c for c in CASES if ops.PRIMITIVES[c.op].expand], ids=str)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_an_operation_written_with_smaller_ones_has_the_same_value(case: Case, dtype) -> None:

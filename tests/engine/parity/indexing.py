@@ -86,6 +86,15 @@ def indexing_cases() -> list[Case]:
                 (np.asarray(normal(np.shape(np.zeros(shape)[index]))),),
             )
         )
+        cases.append(
+            Case(
+                "add_at",
+                label,
+                lambda a, b, index=index: ops.add_at(a, b, index=index),
+                lambda a, b, add_into_zeros=add_into_zeros: a + add_into_zeros(b),
+                (normal(shape), np.asarray(normal(np.shape(np.zeros(shape)[index]), 1))),
+            )
+        )
     return cases
 
 
