@@ -1,7 +1,8 @@
 """Small changes of a program, one at a time: what a careful test would notice.
 
 Each changes one node of the syntax tree: an operator, a constant, a condition, an argument, a
-result, or a statement that goes. Annotations, docstrings and the texts of errors stay as they are.
+result, or a statement that goes. Annotations, docstrings, lists of what is public and prose, such as
+the texts of errors, stay as they are.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def _relevant(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list", "type_params"):
             continue
-        if isinstance(node, ast.Raise | ast.JoinedStr):
+        if isinstance(node, ast.Raise | ast.JoinedStr) or _is_list_of_names(node):
             continue
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST) or _is_docstring(child) or _is_type_checking(child):
@@ -77,6 +78,14 @@ def _is_docstring(node: ast.AST) -> bool:
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
     )
+
+
+def _is_prose(text: str) -> bool:
+    return " " in text.strip()
+
+
+def _is_list_of_names(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
 
 
 def _is_type_checking(node: ast.AST) -> bool:
@@ -101,7 +110,7 @@ def _changes(node: ast.expr | ast.stmt) -> Iterator[tuple[ast.expr | ast.stmt, a
             yield node, ast.Constant(not node.value)
         case ast.Constant(value=int() | float() as value):
             yield node, ast.Constant(value + 1)
-        case ast.Constant(value=str() as value):
+        case ast.Constant(value=str() as value) if not _is_prose(value):
             yield node, ast.Constant(f"{value}_")
         case ast.IfExp():
             yield node, node.body
