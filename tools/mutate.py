@@ -13,20 +13,25 @@ signatures that the engine reads; cosmic-ray changes the checkout itself and run
 from __future__ import annotations
 
 import argparse
-import json
+import contextlib
+import multiprocessing
 import os
 import random
+import resource
 import shutil
-import subprocess
+import signal
 import sys
 import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 
+import pytest
 from mutations import Mutant, mutants
+from tests_of_lines import TestsOfLines
 from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,12 +41,17 @@ EQUIVALENT = ROOT / "tests" / "equivalent_mutants.toml"
 COPIED = ("dlcourse", "tests", "tools", "book/_ext", "benchmarks", "pyproject.toml")
 # Beyond these, tests of one line are more of the same: the parity table has thousands of cases.
 TESTS_PER_MUTANT = 400
-SECONDS_PER_MUTANT = 300  # a change that never ends is noticed
+FIRST_TESTS = 25  # of these, run first, a few suffice for most changes
+SECONDS_PER_MUTANT = 300  # a change that never ends is noticed, as is one
+BYTES_PER_MUTANT = 8 << 30  # that fills the memory
+# Processes that have imported already what is slow to import, and does not change.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["numpy", "torch", "hypothesis", "pytest"])
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """A change of one file, and what became of it: killed, survived, timeout, uncovered."""
+    """A change of one file, and what became of it: killed, survived, uncovered."""
 
     file: str
     mutant: Mutant
@@ -69,46 +79,6 @@ def equivalent() -> dict[tuple[str, str, str], str]:
     return {(e["file"], e["line"], e["change"]): e["reason"] for e in entries}
 
 
-# --- Which tests run which line ------------------------------------------------------------------
-
-
-def tests_by_line(places: Sequence[str], tests: Sequence[str]) -> dict[str, dict[int, list[str]]]:
-    """For each file and line the tests that run it, those that run the fewest lines first."""
-    from coverage import CoverageData
-
-    data_file = WORKPLACE / "coverage"
-    for old in WORKPLACE.glob("coverage*"):
-        old.unlink()
-    settings = WORKPLACE / "coverage.toml"
-    include = [f"{place}/*" if (ROOT / place).is_dir() else place for place in places]
-    settings.write_text(
-        f"[tool.coverage.run]\ndata_file = {json.dumps(str(data_file))}\n"
-        f"include = {json.dumps(include)}\ndisable_warnings = ['no-data-collected']\n"
-    )
-    print("finding out which tests run which line ...", flush=True)
-    environment = os.environ | {"COVERAGE_SETTINGS": str(settings), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "pytest", *tests, "-p", "line_contexts", "-n", "2", "-q"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"{done.stdout[-3000:]}\nthe tests fail without any change; nothing was measured")
-    lines: dict[str, dict[int, list[str]]] = {}
-    size: dict[str, int] = {}
-    for part in sorted(WORKPLACE.glob("coverage.*.data")):
-        data = CoverageData(str(part))
-        data.read()
-        for file in data.measured_files():
-            name = Path(file).relative_to(ROOT).as_posix()
-            for line, contexts in data.contexts_by_lineno(file).items():
-                named = [context for context in contexts if context]
-                lines.setdefault(name, {}).setdefault(line, []).extend(named)
-                for context in named:
-                    size[context] = size.get(context, 0) + 1
-    for found in lines.values():
-        for line in found:
-            found[line] = sorted(set(found[line]), key=lambda test: (size[test], test))
-    return lines
-
-
 # --- Trying a change ------------------------------------------------------------------------------
 
 
@@ -129,43 +99,80 @@ def copies(count: int) -> SimpleQueue[Path]:
     return queue
 
 
-def chosen(tests: list[str]) -> list[str]:
-    """At most so many tests: the most specific ones, and a sample of the others."""
+def chosen(tests: list[str]) -> list[list[str]]:
+    """At most so many tests: a few that are most specific, then more, and a sample of the others."""
     half = TESTS_PER_MUTANT // 2
-    if len(tests) <= TESTS_PER_MUTANT:
-        return tests
-    return tests[:half] + random.Random(0).sample(tests[half:], half)  # noqa: S311
+    if len(tests) > TESTS_PER_MUTANT:
+        tests = tests[:half] + random.Random(0).sample(tests[half:], half)  # noqa: S311
+    return [part for part in (tests[:FIRST_TESTS], tests[FIRST_TESTS:]) if part]
 
 
-def verdict(sampled: Sampled, copy: Path, tests: list[str]) -> str:
-    """What becomes of one change: whether one of the tests fails with it."""
+class Failures:
+    """A plugin of pytest that notes what fails."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.names.append(report.nodeid)
+
+
+def run_tests(root: Path, copy: Path, tests: list[str], answer: Connection) -> None:
+    """In a process of its own: run the tests of a copy, and say which failed first."""
+    os.setsid()
+    resource.setrlimit(resource.RLIMIT_DATA, (BYTES_PER_MUTANT, BYTES_PER_MUTANT))
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    os.dup2(silence, 2)
+    os.chdir(copy)
+    sys.path[:] = [str(copy), *(p for p in sys.path if not Path(p).is_relative_to(root))]
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONPATH"] = str(copy)
+    os.environ["PYTHONDONTWRITEBYTECODE"] = os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    failures = Failures()
+    code = pytest.main(["-x", "-p", "no:cacheprovider", *tests], plugins=[failures])
+    answer.send((int(code), failures.names))
+
+
+def outcome(copy: Path, tests: list[str]) -> tuple[int | None, list[str]]:
+    """The exit code of the tests (None: they did not end by themselves) and which of them failed."""
+    answer, there = FORKS.Pipe(duplex=False)
+    process = FORKS.Process(target=run_tests, args=(ROOT, copy, tests, there), daemon=True)
+    process.start()
+    there.close()
+    try:
+        return answer.recv() if answer.poll(SECONDS_PER_MUTANT) else (None, [])
+    except EOFError:
+        return None, []
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid or 0, signal.SIGKILL)
+        process.join()
+
+
+def verdict(sampled: Sampled, copy: Path, tests: list[str], unsound: set[str]) -> str:
+    """What becomes of one change: whether one of the tests fails with it, and only with it."""
     if not tests:
         return "uncovered"
     target = copy / sampled.file
     source = target.read_text(encoding="utf-8")
-    arguments = copy / "arguments.txt"
-    arguments.write_text("\n".join(tests), encoding="utf-8")
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-x",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "@arguments.txt",
-    ]
-    target.write_text(sampled.mutant.apply(source), encoding="utf-8")
-    try:
-        done = subprocess.run(
-            command, cwd=copy, env=environment, capture_output=True, timeout=SECONDS_PER_MUTANT
-        )
-    except subprocess.TimeoutExpired:
-        return "killed"
-    finally:
-        target.write_text(source, encoding="utf-8")
-    return "survived" if done.returncode == 0 else "killed"
+    changed = sampled.mutant.apply(source)
+    for part in chosen(tests):
+        left = [test for test in part if test not in unsound]
+        while left:
+            target.write_text(changed, encoding="utf-8")
+            try:
+                code, failed = outcome(copy, left)
+            finally:
+                target.write_text(source, encoding="utf-8")
+            if code == 0:
+                break
+            if not failed or outcome(copy, failed)[0] == 0:
+                return "killed"
+            unsound.update(failed)  # the copy lacks something, or the test fails now and then
+            left = [test for test in left if test not in unsound]
+    return "survived"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -175,30 +182,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=50, help="how many changes are tried")
     parser.add_argument("--seed", type=int, default=0, help="of the sample")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
+    parser.add_argument(
+        "--reuse",
+        action="store_true",
+        help="measure those tests only that changed since the last call, which had these places",
+    )
+    parser.add_argument("--change", help="of all changes those alone whose line or text has this")
     options = parser.parse_args(arguments)
     WORKPLACE.mkdir(parents=True, exist_ok=True)
-    population = list(all_mutants([place.rstrip("/") for place in options.places]))
+    places = [place.rstrip("/") for place in options.places]
+    population = list(all_mutants(places))
+    if options.change:
+        population = [s for s in population if options.change in f"{s.text} {s.mutant.what}"]
     count = min(options.count, len(population))
     sample = random.Random(options.seed).sample(population, count)  # noqa: S311
     known = equivalent()
     to_try = [sampled for sampled in sample if sampled.key not in known]
-    lines = tests_by_line(options.places, options.tests)
+    measured = TestsOfLines(ROOT, WORKPLACE)
+    measured.measure(places, options.tests, options.reuse)
+    lines = {file: measured.of_file(file) for file in {sampled.file for sampled in to_try}}
     queue = copies(options.jobs)
+    unsound: set[str] = set()
 
     def tried(sampled: Sampled) -> str:
         copy = queue.get()
         try:
-            tests = lines.get(sampled.file, {}).get(sampled.mutant.line, [])
-            return verdict(sampled, copy, chosen(tests))
+            tests = lines[sampled.file].get(sampled.mutant.line, [])
+            result = verdict(sampled, copy, tests, unsound)
         finally:
             queue.put(copy)
+        if result != "killed":
+            tqdm.write(f"{result}: {sampled.file}:{sampled.mutant.line}: {sampled.mutant.what}")
+        return result
 
     with ThreadPoolExecutor(options.jobs) as pool:
         verdicts = list(tqdm(pool.map(tried, to_try), total=len(to_try), unit="change"))
     killed = verdicts.count("killed")
-    for sampled, result in zip(to_try, verdicts, strict=True):
-        if result != "killed":
-            print(f"{result}: {sampled.file}:{sampled.mutant.line}: {sampled.mutant.what}")
+    if unsound:
+        print("left out, because they fail without a change too:", *sorted(unsound), sep="\n  ")
     share = killed / len(to_try) if to_try else 1.0
     print(
         f"{count} of {len(population)} changes: {killed} killed, {len(to_try) - killed} survived, "

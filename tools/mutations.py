@@ -1,7 +1,8 @@
 """Small changes of a program, one at a time: what a careful test would notice.
 
 Each changes one node of the syntax tree: an operator, a constant, a condition, an argument, a
-result, or a statement that goes. Annotations, docstrings and the texts of errors stay as they are.
+result, or a statement that goes. Annotations, docstrings, lists of what is public and prose, such as
+the texts of errors, stay as they are.
 """
 
 from __future__ import annotations
@@ -48,20 +49,16 @@ def mutants(source: str) -> list[Mutant]:
             end = offsets[(target.end_lineno or 0) - 1] + (target.end_col_offset or 0)
             new = change if isinstance(change, str) else ast.unparse(change)
             text = new if isinstance(target, ast.stmt) else f"({new})"
-            mutant = Mutant(target.lineno, start, end, text, f"{_short(target)} -> {_fold(new)}")
-            if _parses(
-                mutant.apply(source)
-            ):  # a pattern of `match`, for example, takes no brackets
-                found.add(mutant)
+            found.add(Mutant(target.lineno, start, end, text, f"{_short(target)} -> {_fold(new)}"))
     return sorted(found, key=lambda m: (m.start, m.end, m.what))
 
 
 def _relevant(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
-    """The nodes below that a change can be seen of."""
+    """The nodes below that a change can be seen of; a pattern of `match` takes no brackets."""
     for name, value in ast.iter_fields(node):
-        if name in ("annotation", "returns", "decorator_list", "type_params"):
+        if name in ("annotation", "returns", "decorator_list", "type_params", "pattern"):
             continue
-        if isinstance(node, ast.Raise | ast.JoinedStr):
+        if isinstance(node, ast.Raise | ast.JoinedStr) or _is_list_of_names(node):
             continue
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST) or _is_docstring(child) or _is_type_checking(child):
@@ -77,6 +74,14 @@ def _is_docstring(node: ast.AST) -> bool:
         and isinstance(node.value, ast.Constant)
         and isinstance(node.value.value, str)
     )
+
+
+def _is_prose(text: str) -> bool:
+    return " " in text.strip()
+
+
+def _is_list_of_names(node: ast.AST) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
 
 
 def _is_type_checking(node: ast.AST) -> bool:
@@ -101,7 +106,7 @@ def _changes(node: ast.expr | ast.stmt) -> Iterator[tuple[ast.expr | ast.stmt, a
             yield node, ast.Constant(not node.value)
         case ast.Constant(value=int() | float() as value):
             yield node, ast.Constant(value + 1)
-        case ast.Constant(value=str() as value):
+        case ast.Constant(value=str() as value) if not _is_prose(value):
             yield node, ast.Constant(f"{value}_")
         case ast.IfExp():
             yield node, node.body
@@ -137,11 +142,3 @@ def _short(node: ast.AST) -> str:
 def _fold(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def _parses(source: str) -> bool:
-    try:
-        ast.parse(source)
-    except SyntaxError:
-        return False
-    return True

@@ -169,6 +169,30 @@ def test_a_scan_of_any_length(f, length) -> None:
             np.testing.assert_allclose(y, z, rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("shape", [(), (3,), (2, 3)])
+@pytest.mark.parametrize("length", [0, 1])
+def test_the_results_of_a_scan_have_one_shape_whatever_its_length(length, shape, dtype) -> None:
+    """Over numbers, vectors and matrices; of no rounds the body never tells what it returns."""
+
+    def f(x, s):
+        last, (whole, sums, counts) = scan(
+            lambda c, a: (c * a, ({"p": a + c}, a.sum(), a > 0)), s, {"x": x}["x"]
+        )
+        return last, whole["p"], sums, counts
+
+    x, s = normal((length, *shape)).astype(dtype), normal(shape, 1).astype(dtype)
+    expected = [(shape, dtype), ((length, *shape), dtype), ((length,), dtype), (x.shape, np.bool_)]
+    graph = trace(f, x, s)
+    ways = [f(x, s), f(Tensor(x), Tensor(s)), graph.run(x, s), compile(graph)(x, s)]
+    for found in ways:
+        assert [(np.shape(y), y.dtype) for y in found] == expected
+        for y, z in zip(found, ways[0], strict=True):
+            np.testing.assert_allclose(getattr(y, "data", y), z, rtol=1e-6)
+    if not length:
+        np.testing.assert_array_equal(ways[0][0], s)
+
+
 def test_float32_stays_float32() -> None:
     x, s = XS.astype("f4"), S.astype("f4")
     for f in (branch, running_sum, nested):

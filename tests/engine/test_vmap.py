@@ -12,7 +12,7 @@ from parity import CASES, Case
 
 import dlcourse as dl
 from dlcourse import Tensor, grad, hessian, jacobian, jvp, ops
-from dlcourse.autodiff import batching, vmap
+from dlcourse.autodiff import batching, trees, vmap
 from dlcourse.graphs import trace
 from dlcourse.nn import Linear
 
@@ -22,9 +22,11 @@ X, W = rng.normal(size=(5, 3)), rng.normal(size=(3, 2))
 
 
 def batch_of(x: np.ndarray) -> np.ndarray:
-    """Three examples like ``x``; integers and booleans may be indices or masks, and stay."""
-    shift = np.array([0.0, 0.25, 0.5]) if x.dtype.kind == "f" else np.zeros(3, x.dtype)
-    return np.stack([x + s if x.dtype.kind == "f" else x for s in shift])
+    """Three examples like ``x``; integers and booleans may be indices or masks, and stay.
+
+    One is reversed, so that the largest elements, say, do not stand in the same places in all.
+    """
+    return np.stack([x, x + 0.25, np.flip(x)] if x.dtype.kind == "f" else [x] * 3)
 
 
 def assert_same(ours: Any, theirs: Any) -> None:
@@ -114,6 +116,32 @@ def test_the_gradient_of_each_example() -> None:
 def test_the_gradient_of_a_closed_over_variable_of_each_example() -> None:
     found = vmap(lambda x: grad(lambda w: loss(w, x, 1.0))(W))(X)
     assert_same(found, np.stack([grad(loss)(W, x, 1.0).data for x in X]))
+
+
+def plus(tree: Any) -> Any:
+    """The sum of the squares of a number, or of the parts of a list, tuple or dict."""
+    parts = list(tree.values()) if isinstance(tree, dict) else tree
+    return sum(plus(x) for x in parts) if isinstance(parts, list | tuple) else (parts * parts).sum()
+
+
+@pytest.mark.parametrize(
+    "at",
+    [2.0, np.float32(2), np.array(2.0), [1.0, 2.0], (3.0,), np.ones(3), [np.ones(2), 0.5],
+     {"a": 1.5, "b": [2.0, np.ones((2, 2))]}, Tensor(2.0)],
+    ids=lambda at: repr(at).replace("\n", ""),
+)  # fmt: skip
+def test_a_gradient_inside_is_taken_at_numbers_lists_and_arrays_that_are_no_batch(at: Any) -> None:
+    def slope(x: Any) -> Any:
+        return grad(lambda w: plus(w) * x.sum())(at)
+
+    found, expected = trees.leaves(vmap(slope)(X)), [trees.leaves(slope(Tensor(x))) for x in X]
+    for y, *examples in zip(found, *expected, strict=True):
+        assert_same(y, np.stack([e.data for e in examples]))
+
+
+def test_a_gradient_inside_is_not_taken_at_integers() -> None:
+    with pytest.raises(TypeError, match="expected floating point numbers"):
+        vmap(lambda x: grad(lambda w: w * x.sum())(2))(X)
 
 
 DERIVATIVES = {

@@ -14,7 +14,7 @@ NAME = os.environ.get("PYTEST_XDIST_WORKER", "main")
 
 # From the start, so that what is imported before the first test is not measured as uncovered.
 _coverage = Coverage(
-    config_file=str(SETTINGS), data_file=str(SETTINGS.with_name(f"coverage.{NAME}.data"))
+    config_file=str(SETTINGS), data_file=str(SETTINGS.with_name(f"{SETTINGS.stem}.{NAME}.data"))
 )
 _coverage.start()
 

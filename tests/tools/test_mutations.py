@@ -33,6 +33,9 @@ ROOT = Path(__file__).resolve().parents[2]
         ('def f(a: "int" = b) -> "int":\n    """Text."""', []),
         ("if TYPE_CHECKING:\n    import a", []),
         ("x = f'{a} is {b}'", []),
+        ("x = 'some words'", []),
+        ("__all__ = ['a', 'b']", []),
+        ("match a:\n    case 1 if b:\n        x = 2", ["2 -> 3"]),
     ],
 )
 def test_the_changes_of_a_program(source: str, changes: list[str]) -> None:
