@@ -100,7 +100,7 @@ def copies(count: int) -> SimpleQueue[Path]:
 
 
 def chosen(tests: list[str]) -> list[list[str]]:
-    """At most so many tests: a few that are most specific, then more, and a sample of the others."""
+    """At most so many tests: a few most specific ones, then more, and a sample of the others."""
     half = TESTS_PER_MUTANT // 2
     if len(tests) > TESTS_PER_MUTANT:
         tests = tests[:half] + random.Random(0).sample(tests[half:], half)  # noqa: S311
@@ -136,7 +136,7 @@ def run_tests(root: Path, copy: Path, tests: list[str], answer: Connection) -> N
 
 
 def outcome(copy: Path, tests: list[str]) -> tuple[int | None, list[str]]:
-    """The exit code of the tests (None: they did not end by themselves) and which of them failed."""
+    """The exit code of the tests (None: they did not end by themselves) and which ones failed."""
     answer, there = FORKS.Pipe(duplex=False)
     process = FORKS.Process(target=run_tests, args=(ROOT, copy, tests, there), daemon=True)
     process.start()

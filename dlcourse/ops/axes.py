@@ -28,6 +28,10 @@ def axis_problem(arguments: Sequence[Any], parameters: Mapping[str, Any]) -> str
     """What is wrong with the parameter ``axis`` or ``axes`` of a failed operation, if anything is.
 
     The axes are those of the first argument.
+
+    Args:
+        arguments: The operation's array arguments.
+        parameters: Its other arguments, by name.
     """
     ndim = len(getattr(arguments[0], "shape", ())) if arguments else 0
     for name in ("axis", "axes"):

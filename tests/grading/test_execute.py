@@ -492,7 +492,7 @@ def test_what_a_cell_left_running_costs_its_own_question_also_if_it_strikes_once
         "import time\nbegun = True; time.sleep(0.5)\ndef last(x): return x + 1",
         code("", "last test"),
     )
-    check_neighbours(run_probes(made, CHECKS, CALLS, limits=LIMITS))
+    check_neighbours(run_probes(made, CHECKS, CALLS, limits=Limits()))
 
 
 FUNCTIONS: dict[str, tuple[str, Sequence[str]]] = {
