@@ -126,9 +126,11 @@ class Primitive:
                 continue
             if kind is int or kind is float:
                 numbers += 1
+            elif isinstance(argument, np.generic):
+                continue
             elif hasattr(argument, "apply_primitive"):
                 return argument.apply_primitive(self, arguments, parameters)
-            elif not isinstance(argument, np.generic):
+            else:
                 others += 1
         if others or (numbers and not (self.elementwise and numbers < len(arguments))):
             arguments = self._arrays(arguments)

@@ -73,8 +73,12 @@ def swapaxes(a: Any, axis1: int, axis2: int) -> Any:
     """``a`` with ``axis1`` and ``axis2`` exchanged."""
     a = as_value(a)
     order = list(range(len(a.shape)))
-    i, j = (position("swapaxes", axis, len(order)) for axis in (axis1, axis2))
-    order[i], order[j] = j, i
+    try:
+        order[axis1], order[axis2] = order[axis2], order[axis1]
+    except IndexError:
+        for axis in (axis1, axis2):
+            position("swapaxes", axis, len(order))  # says what is wrong
+        raise
     return t.transpose(a, axes=tuple(order))
 
 

@@ -349,7 +349,7 @@ def test_random_updates_of_random_states(data) -> None:
     donated(f, {i: i for i in range(count)}, states, normal((4,), 9) / 4)
 
 
-@pytest.mark.parametrize("case", CASES[::5], ids=str)
+@pytest.mark.parametrize("case", [c for c in CASES if ops.PRIMITIVES[c.op].pure][::5], ids=str)
 def test_the_plan_of_an_operation_and_its_gradient(case: Case) -> None:
     graph = trace(case.ours, *case.inputs)
     check_by_running(plan(passes.optimise(graph)), *case.inputs)

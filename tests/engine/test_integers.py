@@ -79,7 +79,7 @@ def test_a_cross_entropy_of_integers(dtype: str) -> None:
 
 # What NumPy defines otherwise: -1 of uint8 is 255, as in PyTorch, and True + True is True.
 SUMS = "add square power matmul einsum linear conv conv_input conv_weight sum_pool_input"
-SUMS += " scatter_add scatter_add_along_axis add_rows"
+SUMS += " scatter_add scatter_add_along_axis add_rows add_at"
 EXCEPT = {"uint8": {"negative", "subtract"}, "bool": set(SUMS.split())}
 # NumPy has no such function of booleans; the softmax family asks for floating point numbers.
 REFUSED = {"negative", "subtract", "sign", "softmax", "log_softmax", "logsumexp", "dropout_mask"}
