@@ -126,13 +126,20 @@ def run_tests(root: Path, copy: Path, tests: list[str], answer: Connection) -> N
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     os.chdir(copy)
-    sys.path[:] = [str(copy), *(p for p in sys.path if not Path(p).is_relative_to(root))]
+    sys.path[:] = [str(copy), *(place for place in sys.path if not _is_of_checkout(place, root))]
+    for name in [name for name in sys.modules if name.partition(".")[0] == "dlcourse"]:
+        del sys.modules[name]
     sys.dont_write_bytecode = True
     os.environ["PYTHONPATH"] = str(copy)
     os.environ["PYTHONDONTWRITEBYTECODE"] = os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     failures = Failures()
     code = pytest.main(["-x", "-p", "no:cacheprovider", *tests], plugins=[failures])
     answer.send((int(code), failures.names))
+
+
+def _is_of_checkout(place: str, root: Path) -> bool:
+    """Whether a place of modules is the checkout's, and not that of the installed packages."""
+    return Path(place).is_relative_to(root) and not Path(place).is_relative_to(sys.prefix)
 
 
 def outcome(copy: Path, tests: list[str]) -> tuple[int | None, list[str]]:
