@@ -64,8 +64,19 @@ class TestsOfLines:
         )
         print("finding out which tests run which line ...", flush=True)
         environment = os.environ | {"COVERAGE_SETTINGS": str(settings), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "pytest", *tests, "-p", "line_contexts", "-n", "2", "-q",
-                   "-p", "no:nbval"]  # which takes seconds to import
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            *tests,
+            "-p",
+            "line_contexts",
+            "-n",
+            "2",
+            "-q",
+            "-p",
+            "no:nbval",
+        ]  # which takes seconds to import
         done = subprocess.run(
             command, cwd=self.root, env=environment, capture_output=True, text=True
         )
