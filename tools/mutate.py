@@ -100,7 +100,7 @@ def copies(count: int) -> SimpleQueue[Path]:
 
 
 def chosen(tests: list[str]) -> list[list[str]]:
-    """At most so many tests: a few most specific ones, then more, and a sample of the others."""
+    """At most so many tests: first the most specific, then more, and a sample of the rest."""
     half = TESTS_PER_MUTANT // 2
     if len(tests) > TESTS_PER_MUTANT:
         tests = tests[:half] + random.Random(0).sample(tests[half:], half)  # noqa: S311
@@ -143,7 +143,7 @@ def _is_of_checkout(place: str, root: Path) -> bool:
 
 
 def outcome(copy: Path, tests: list[str]) -> tuple[int | None, list[str]]:
-    """The exit code of the tests (None: they did not end by themselves) and which ones failed."""
+    """The exit code of the tests (None: they were ended), and which of them failed."""
     answer, there = FORKS.Pipe(duplex=False)
     process = FORKS.Process(target=run_tests, args=(ROOT, copy, tests, there), daemon=True)
     process.start()
@@ -158,15 +158,19 @@ def outcome(copy: Path, tests: list[str]) -> tuple[int | None, list[str]]:
         process.join()
 
 
-def verdict(sampled: Sampled, copy: Path, tests: list[str], unsound: set[str]) -> str:
-    """What becomes of one change: whether one of the tests fails with it, and only with it."""
+def verdict(sampled: Sampled, copy: Path, tests: list[str], passes: dict[str, bool]) -> str:
+    """What becomes of one change: whether one of the tests fails with it, and only with it.
+
+    Whether a test passes in the copy without a change is noted in ``passes``: it may need something
+    that the copy lacks, or fail now and then.
+    """
     if not tests:
         return "uncovered"
     target = copy / sampled.file
     source = target.read_text(encoding="utf-8")
     changed = sampled.mutant.apply(source)
     for part in chosen(tests):
-        left = [test for test in part if test not in unsound]
+        left = [test for test in part if passes.get(test, True)]
         while left:
             target.write_text(changed, encoding="utf-8")
             try:
@@ -175,10 +179,12 @@ def verdict(sampled: Sampled, copy: Path, tests: list[str], unsound: set[str]) -
                 target.write_text(source, encoding="utf-8")
             if code == 0:
                 break
-            if not failed or outcome(copy, failed)[0] == 0:
+            for test in failed:
+                if test not in passes:
+                    passes[test] = outcome(copy, [test])[0] == 0
+            if all(passes[test] for test in failed):
                 return "killed"
-            unsound.update(failed)  # the copy lacks something, or the test fails now and then
-            left = [test for test in left if test not in unsound]
+            left = [test for test in left if passes.get(test, True)]
     return "survived"
 
 
@@ -209,13 +215,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     measured.measure(places, options.tests, options.reuse)
     lines = {file: measured.of_file(file) for file in {sampled.file for sampled in to_try}}
     queue = copies(options.jobs)
-    unsound: set[str] = set()
+    passes: dict[str, bool] = {}
 
     def tried(sampled: Sampled) -> str:
         copy = queue.get()
         try:
             tests = lines[sampled.file].get(sampled.mutant.line, [])
-            result = verdict(sampled, copy, tests, unsound)
+            result = verdict(sampled, copy, tests, passes)
         finally:
             queue.put(copy)
         if result != "killed":
@@ -225,8 +231,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with ThreadPoolExecutor(options.jobs) as pool:
         verdicts = list(tqdm(pool.map(tried, to_try), total=len(to_try), unit="change"))
     killed = verdicts.count("killed")
-    if unsound:
-        print("left out, because they fail without a change too:", *sorted(unsound), sep="\n  ")
+    if unsound := sorted(test for test, does in passes.items() if not does):
+        print("left out, because they fail without a change too:", *unsound, sep="\n  ")
     share = killed / len(to_try) if to_try else 1.0
     print(
         f"{count} of {len(population)} changes: {killed} killed, {len(to_try) - killed} survived, "

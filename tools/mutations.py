@@ -1,8 +1,8 @@
 """Small changes of a program, one at a time: what a careful test would notice.
 
 Each changes one node of the syntax tree: an operator, a constant, a condition, an argument, a
-result, or a statement that goes. Annotations, docstrings, lists of what is public and prose, such
-as the texts of errors, stay as they are.
+result, or a statement that goes. Annotations, docstrings, lists of public names and prose, such as
+the texts of errors, stay as they are.
 """
 
 from __future__ import annotations

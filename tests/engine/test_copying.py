@@ -154,3 +154,15 @@ def test_the_best_model_is_kept_by_early_stopping() -> None:
     kept = ((best(X) - target) ** 2).mean().item()
     assert kept == pytest.approx(lowest)
     assert loss.item() > lowest
+
+
+class Doubling:
+    def of(self, x: Any) -> Any:
+        return x * 2.0
+
+
+def test_a_function_of_a_bound_method_is_itself_when_copied() -> None:
+    """It belongs to no class, so there is nowhere to look a copy up."""
+    twice = function(Doubling().of)
+    assert copy.deepcopy(twice) is twice
+    assert copy.copy(twice) is twice

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
-from parity import CASES, Case, normal
+from parity import PURE_CASES, Case, normal
 
 from dlcourse import ops
 from dlcourse.graphs import Graph, compile, gradient, passes, placeholder, scan, trace
 from dlcourse.graphs.fusion import fuse_elementwise
 from dlcourse.graphs.symbol import Symbol
+from dlcourse.ops import Primitive
 
 X, Y = normal((2, 3)), normal((2, 3), 1)
 PASSES = [
@@ -157,7 +160,7 @@ def test_simplify_keeps_what_only_looks_neutral(name) -> None:
 
 
 @every_pass
-@pytest.mark.parametrize("case", CASES[::11], ids=str)
+@pytest.mark.parametrize("case", PURE_CASES[::11], ids=str)
 def test_a_pass_changes_neither_its_argument_nor_the_result(run, case: Case) -> None:
     def f(*values):
         y = case.ours(*values)
@@ -208,6 +211,55 @@ def test_a_folded_constant_that_gives_the_shape_is_kept_whole() -> None:
     graph = trace(on_constants(ops.add, np.ones((2, 3)), 1.0), X[0])
     after = passes.optimise(graph)
     np.testing.assert_array_equal(after.run(X[0])[0], graph.run(X[0])[0])
+
+
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [
+        ("softplus", ops.softplus),
+        ("where", lambda x: ops.where(x > 0, x, 0)),
+        ("where", lambda x: ops.where(np.array([True, False, True]), 0.0, x)),
+        ("mean", lambda x: x.mean(axis=0)),
+        ("linear", lambda x: ops.linear(x, x[:2], x[0, :2])),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int64])
+def test_floats_are_expanded_also_beside_booleans(name, function, dtype) -> None:
+    graph = passes.expand(trace(function, np.ones((2, 3), dtype)))
+    left = any(node.op is ops.PRIMITIVES[name] for node in graph.nodes)
+    assert left == (dtype in (np.float16, np.int64))
+
+
+# Each is made twice, so that the two are equal, but not the same object.
+PARAMETERS = [
+    lambda: float("0.5"), lambda: int("100000"), lambda: "".join(["tex", "t"]), lambda: True,
+    lambda: None, lambda: ..., lambda: np.dtype("f4"), lambda: slice(1, None, int("1000")),
+    lambda: (float("0.5"), [int("100000")]), lambda: {"a": float("0.5"), "b": None},
+    lambda: np.array([float("0.5")]),
+]  # fmt: skip
+noting = Primitive("noting", lambda x, note: x * 1.0, "x, with a note", {"x": None})
+
+
+def merged(first: Any, second: Any) -> bool:
+    graph = trace(lambda x: noting(x, note=first) + noting(x, note=second), X)
+    return len(passes.eliminate_common_subexpressions(graph).nodes) == 2
+
+
+@pytest.mark.parametrize("make", PARAMETERS)
+def test_operations_with_equal_parameters_of_any_type_are_one(make) -> None:
+    assert merged(make(), make())
+    for other in PARAMETERS:
+        assert merged(make(), other()) == (make is other)
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [(0.0, -0.0), (1, 1.0), (1, True), ("1", 1), ((1,), [1]), (slice(1), slice(2)),
+     (slice(None, 1), slice(None, 1, 2)), (slice(1, 5), slice(2, 5)), ({"a": 1}, {"b": 1}),
+     (np.ones(2), np.ones((1, 2))), (np.ones(2), np.ones(2, "f4")), (object(), object())],
+)  # fmt: skip
+def test_operations_with_parameters_that_only_look_alike_stay_two(a, b) -> None:
+    assert not merged(a, b)
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if ops.PRIMITIVES[c.op].expand], ids=str)

@@ -165,7 +165,7 @@ def test_a_module_prints_its_layers_nested_with_their_settings() -> None:
         "  (0): Conv2d(in_channels=1, out_channels=4, kernel_size=(3, 3), padding=1, bias=False)\n"
         "  (1): Sequential(\n"
         "    (0): ReLU()\n"
-        "    (1): Dropout(rate=0.1)\n"
+        "    (1): Dropout(p=0.1)\n"
         "  )\n"
         "  (2): ModuleDict(\n"
         "    (a): GRU(input_size=3, hidden_size=5, num_layers=2)\n"

@@ -75,9 +75,9 @@ reason = "Where both are equal, either is the larger one."
 """
 
 
-def test_a_small_package_is_measured(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small checkout, which the tool takes for its own."""
     for name in mutate.COPIED:
         (tmp_path / name).mkdir(parents=True) if "." not in name else (tmp_path / name).touch()
     (tmp_path / "dlcourse" / "__init__.py").touch()
@@ -91,8 +91,55 @@ def test_a_small_package_is_measured(
     monkeypatch.setattr(mutate, "ROOT", tmp_path)
     monkeypatch.setattr(mutate, "WORKPLACE", tmp_path / "build")
     monkeypatch.setattr(mutate, "EQUIVALENT", tmp_path / "tests" / "equivalent_mutants.toml")
-    assert mutate.main(["dlcourse", "--tests", "tests", "--count", "99"]) == 1
+    return tmp_path
+
+
+CALL = ["dlcourse", "--tests", "tests", "--count", "99"]
+
+
+def test_a_small_package_is_measured(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert mutate.main(CALL) == 1
     said = capsys.readouterr().out
     assert "6 of 6 changes: 3 killed, 2 survived, 1 judged equivalent; 60.0%" in said
     assert "uncovered: dlcourse/module.py:6: return 1 -> return None" in said
-    assert (tmp_path / "dlcourse" / "module.py").read_text() == MODULE
+    assert (project / "dlcourse" / "module.py").read_text() == MODULE
+
+
+def test_what_runs_at_import_is_tried_with_the_tests_of_the_file(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "dlcourse" / "module.py").write_text("SIZES = dict(\n    a=2,\n)\n\n\n" + MODULE)
+    test = "from dlcourse.module import SIZES\n\ndef test_sizes():\n    larger(1, SIZES['a'])\n"
+    (project / "tests" / "test_module.py").write_text(
+        TESTS + test + "    assert SIZES == {'a': 2}\n"
+    )
+    mutate.main([*CALL, "--change", "a=2"])
+    assert "2 of 2 changes: 2 killed" in capsys.readouterr().out
+
+
+def test_with_reuse_the_changed_tests_alone_are_measured_again(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mutate.main([*CALL, "--count", "0"])
+    more = "from dlcourse.module import unused\n\ndef test_unused():\n    assert unused() == 1\n"
+    (project / "tests" / "test_more.py").write_text(more)
+    mutate.main([*CALL, "--reuse"])
+    assert "6 of 6 changes: 5 killed, 0 survived, 1 judged equivalent" in capsys.readouterr().out
+    assert len(list((project / "build").glob("coverage-*.toml"))) == 2
+    mutate.main([*CALL, "--count", "0", "--reuse"])
+    assert "finding out" not in capsys.readouterr().out
+    (project / "dlcourse" / "module.py").write_text("a = 1\n" + MODULE)
+    with pytest.raises(SystemExit, match="leave out --reuse"):
+        mutate.main([*CALL, "--reuse"])
+
+
+def test_a_test_that_fails_without_a_change_too_kills_nothing(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (project / "only_here").touch()
+    test = "\ndef test_elsewhere():\n    larger(1, 2)\n    assert Path('only_here').exists()\n"
+    (project / "tests" / "test_module.py").write_text("from pathlib import Path\n" + TESTS + test)
+    mutate.main([*CALL, "--change", "return a"])
+    said = capsys.readouterr().out
+    assert "left out" in said
+    assert "test_elsewhere" in said

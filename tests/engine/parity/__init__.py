@@ -4,6 +4,7 @@ A case names a primitive, the same function in both libraries, and example input
 inputs are differentiated; booleans and integers are constants.
 """
 
+from dlcourse.ops import PRIMITIVES
 from parity import elementwise, indexing, linear_algebra, losses, networks, reductions, shapes
 from parity.case import Case as Case
 from parity.case import normal as normal
@@ -19,3 +20,6 @@ CASES: list[Case] = [
     *networks.CASES,
     *losses.CASES,
 ]
+
+# Those that give the same numbers each time.
+PURE_CASES = [case for case in CASES if PRIMITIVES[case.op].pure]
