@@ -34,8 +34,8 @@ class TestsOfLines:
                     sys.exit(f"{file} is not as it was measured: leave out --reuse")
         else:
             known = {"sources": sources, "places": list(places)}
-            for old in self.folder.glob("coverage*"):
-                old.unlink()
+            for old in [self.record, *self.folder.glob("coverage*")]:
+                old.unlink(missing_ok=True)
         held = {file: digest for run in runs for file, digest in run.items()}
         new = {file: digest for file, digest in now.items() if held.get(file) != digest}
         if new:
@@ -81,7 +81,9 @@ class TestsOfLines:
             command, cwd=self.root, env=environment, capture_output=True, text=True
         )
         if done.returncode:
-            sys.exit(f"{done.stdout[-3000:]}\nthe tests fail without any change: nothing measured")
+            print(done.stdout[-3000:])
+        if done.returncode > 1:  # more is wrong than that a test fails
+            sys.exit("the tests do not run without any change; nothing was measured")
 
     def of_file(self, file: str) -> dict[int, list[str]]:
         """For each line that runs, its tests, those that run the fewest lines of the file first.

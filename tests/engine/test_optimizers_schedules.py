@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -113,6 +114,19 @@ def test_a_plateau_reduces_the_learning_rate_when_pytorch_does(mode, arguments) 
         )
         rates.add(mine.param_groups[0]["lr"])
     assert len(rates) > 1
+
+
+@pytest.mark.parametrize("first", [math.nan, math.inf, 1.0])
+@pytest.mark.parametrize("patience", [0, 1])
+def test_a_plateau_counts_bad_epochs_from_the_first_on(first: float, patience: int) -> None:
+    """A nan is no better than nothing, and there is no cooldown before the first reduction."""
+    mine, theirs = both(lambda p: SGD(p, lr=0.2), lambda p: torch.optim.SGD(p, lr=0.2))
+    schedule = ReduceLROnPlateau(mine, patience=patience)
+    their_schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(theirs, patience=patience)
+    for metric in [first, math.inf, 1.0, 2.0]:
+        schedule.step(metric)
+        their_schedule.step(metric)
+        np.testing.assert_allclose(settings_of(mine), settings_of(theirs), rtol=1e-12)
 
 
 def test_a_plateau_goes_on_from_its_state_dict() -> None:

@@ -138,8 +138,11 @@ def test_a_test_that_fails_without_a_change_too_kills_nothing(
 ) -> None:
     (project / "only_here").touch()
     test = "\ndef test_elsewhere():\n    larger(1, 2)\n    assert Path('only_here').exists()\n"
+    test += "\ndef test_anyway():\n    assert larger(1, 2) == 1\n"
     (project / "tests" / "test_module.py").write_text("from pathlib import Path\n" + TESTS + test)
     mutate.main([*CALL, "--change", "return a"])
     said = capsys.readouterr().out
     assert "left out" in said
     assert "test_elsewhere" in said
+    assert "test_anyway" in said
+    assert "4 of 4 changes: 3 killed" in said
