@@ -42,7 +42,7 @@ course: env sandbox book notebooks exercises student grade ## everything: enviro
 	@echo "  gradebook   $(OUTPUT)/gradebook.db"
 
 test: lint sandbox browser book ## everything that CI checks
-	$(BIN)/pytest tests/engine --numprocesses $(JOBS)
+	$(BIN)/pytest tests/engine -p no:nbval --numprocesses $(JOBS)
 	$(BIN)/python tools/engine_tests.py
 	$(BIN)/pytest tests book/notebooks --nbval --ignore tests/engine --numprocesses $(JOBS) --dist loadfile
 

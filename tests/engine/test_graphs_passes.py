@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from parity import PURE_CASES, Case, normal
+from parity import CASES, PURE_CASES, Case, normal
 
 from dlcourse import ops
 from dlcourse.graphs import Graph, compile, gradient, passes, placeholder, scan, trace

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from parity import PURE_CASES, Case, normal
+from parity import CASES, PURE_CASES, Case, normal
 from random_expressions import evaluate, seeds, three_shapes, trees
 
 from dlcourse import ops

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import mutate
@@ -75,73 +78,86 @@ reason = "Where both are equal, either is the larger one."
 """
 
 
+class Project:
+    """A small checkout with the tool in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in {*mutate.COPIED} - {"tools"}:
+            path = folder / name
+            path.touch() if "." in name else path.mkdir(parents=True)
+        shutil.copytree(ROOT / "tools", folder / "tools")
+        (folder / "dlcourse" / "__init__.py").touch()
+        self.module.write_text(MODULE)
+        (folder / "tests" / "test_module.py").write_text(TESTS)
+        (folder / "tests" / "equivalent_mutants.toml").write_text(EQUIVALENT)
+        shutil.copytree(ROOT / "tests" / "support", folder / "tests" / "support")
+        (folder / "pyproject.toml").write_text(
+            '[tool.pytest.ini_options]\npythonpath = [".", "tests/support"]\n'
+        )
+
+    @property
+    def module(self) -> Path:
+        return self.folder / "dlcourse" / "module.py"
+
+    def mutate(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run the tool in a process of its own, as its user would."""
+        clean = {name: value for name, value in os.environ.items() if "PYTEST" not in name}
+        command = [sys.executable, "tools/mutate.py", "dlcourse", "--tests", "tests"]
+        return subprocess.run(
+            [*command, "--count", "99", *options],
+            cwd=self.folder,
+            env=clean,
+            capture_output=True,
+            text=True,
+        )
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small checkout, which the tool takes for its own."""
-    for name in mutate.COPIED:
-        (tmp_path / name).mkdir(parents=True) if "." not in name else (tmp_path / name).touch()
-    (tmp_path / "dlcourse" / "__init__.py").touch()
-    (tmp_path / "dlcourse" / "module.py").write_text(MODULE)
-    (tmp_path / "tests" / "test_module.py").write_text(TESTS)
-    (tmp_path / "tests" / "equivalent_mutants.toml").write_text(EQUIVALENT)
-    shutil.copytree(ROOT / "tests" / "support", tmp_path / "tests" / "support")
-    (tmp_path / "pyproject.toml").write_text(
-        '[tool.pytest.ini_options]\npythonpath = [".", "tests/support"]\n'
-    )
-    monkeypatch.setattr(mutate, "ROOT", tmp_path)
-    monkeypatch.setattr(mutate, "WORKPLACE", tmp_path / "build")
-    monkeypatch.setattr(mutate, "EQUIVALENT", tmp_path / "tests" / "equivalent_mutants.toml")
-    return tmp_path
+def project(tmp_path: Path) -> Project:
+    return Project(tmp_path)
 
 
-CALL = ["dlcourse", "--tests", "tests", "--count", "99"]
-
-
-def test_a_small_package_is_measured(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert mutate.main(CALL) == 1
-    said = capsys.readouterr().out
+def test_a_small_package_is_measured(project: Project) -> None:
+    done = project.mutate()
+    assert done.returncode == 1
+    said = done.stdout
     assert "6 of 6 changes: 3 killed, 2 survived, 1 judged equivalent; 60.0%" in said
     assert "uncovered: dlcourse/module.py:6: return 1 -> return None" in said
-    assert (project / "dlcourse" / "module.py").read_text() == MODULE
+    assert project.module.read_text() == MODULE
 
 
-def test_what_runs_at_import_is_tried_with_the_tests_of_the_file(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (project / "dlcourse" / "module.py").write_text("SIZES = dict(\n    a=2,\n)\n\n\n" + MODULE)
+def test_what_runs_at_import_is_tried_with_the_tests_of_the_file(project: Project) -> None:
+    project.module.write_text("SIZES = dict(\n    a=2,\n)\n\n\n" + MODULE)
     test = "from dlcourse.module import SIZES\n\ndef test_sizes():\n    larger(1, SIZES['a'])\n"
-    (project / "tests" / "test_module.py").write_text(
+    (project.folder / "tests" / "test_module.py").write_text(
         TESTS + test + "    assert SIZES == {'a': 2}\n"
     )
-    mutate.main([*CALL, "--change", "a=2"])
-    assert "2 of 2 changes: 2 killed" in capsys.readouterr().out
+    assert "2 of 2 changes: 2 killed" in project.mutate("--change", "a=2").stdout
 
 
-def test_with_reuse_the_changed_tests_alone_are_measured_again(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    mutate.main([*CALL, "--count", "0"])
+def test_with_reuse_the_changed_tests_alone_are_measured_again(project: Project) -> None:
+    project.mutate("--count", "0")
     more = "from dlcourse.module import unused\n\ndef test_unused():\n    assert unused() == 1\n"
-    (project / "tests" / "test_more.py").write_text(more)
-    mutate.main([*CALL, "--reuse"])
-    assert "6 of 6 changes: 5 killed, 0 survived, 1 judged equivalent" in capsys.readouterr().out
-    assert len(list((project / "build").glob("coverage-*.toml"))) == 2
-    mutate.main([*CALL, "--count", "0", "--reuse"])
-    assert "finding out" not in capsys.readouterr().out
-    (project / "dlcourse" / "module.py").write_text("a = 1\n" + MODULE)
-    with pytest.raises(SystemExit, match="leave out --reuse"):
-        mutate.main([*CALL, "--reuse"])
+    (project.folder / "tests" / "test_more.py").write_text(more)
+    said = project.mutate("--reuse").stdout
+    assert "6 of 6 changes: 5 killed, 0 survived, 1 judged equivalent" in said
+    assert len(list((project.folder / "build" / "mutate").glob("coverage-*.toml"))) == 2
+    assert "finding out" not in project.mutate("--count", "0", "--reuse").stdout
+    project.module.write_text("a = 1\n" + MODULE)
+    refused = project.mutate("--reuse")
+    assert refused.returncode == 1
+    assert "leave out --reuse" in refused.stderr
 
 
-def test_a_test_that_fails_without_a_change_too_kills_nothing(
-    project: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (project / "only_here").touch()
+def test_a_test_that_fails_without_a_change_too_kills_nothing(project: Project) -> None:
+    (project.folder / "only_here").touch()
     test = "\ndef test_elsewhere():\n    larger(1, 2)\n    assert Path('only_here').exists()\n"
     test += "\ndef test_anyway():\n    assert larger(1, 2) == 1\n"
-    (project / "tests" / "test_module.py").write_text("from pathlib import Path\n" + TESTS + test)
-    mutate.main([*CALL, "--change", "return a"])
-    said = capsys.readouterr().out
+    (project.folder / "tests" / "test_module.py").write_text(
+        "from pathlib import Path\n" + TESTS + test
+    )
+    said = project.mutate("--change", "return a").stdout
     assert "left out" in said
     assert "test_elsewhere" in said
     assert "test_anyway" in said
