@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
 def cannot_run(folder: Path) -> list[str]:
-    """The files of a folder of tests that import what is not installed, be it through a helper."""
+    """The test files in and below a folder that import what is not installed.
+
+    It counts also where a helper imports it that lies beside the test or in ``folder``.
+    """
     return sorted(
-        path.name for path in folder.glob("test_*.py") if any(_missing(path, folder, set()))
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("test_*.py")
+        if any(_missing(path, (path.parent, folder), set()))
     )
 
 
-def _missing(path: Path, folder: Path, seen: set[Path]) -> Iterator[str]:
-    """The modules that ``path``, and the helpers of ``folder`` that it imports, go without."""
+def _missing(path: Path, places: Sequence[Path], seen: set[Path]) -> Iterator[str]:
+    """The modules that ``path``, and the helpers in ``places`` that it imports, go without."""
     seen.add(path)
     for name in _imported(path):
-        package = folder / name
-        if package.is_dir():
-            helpers = list(package.rglob("*.py"))
-        else:
-            helpers = [file for file in [folder / f"{name}.py"] if file.exists()]
+        helpers = [file for place in places for file in _helpers(place, name)]
         for helper in set(helpers) - seen:
-            yield from _missing(helper, folder, seen)
+            yield from _missing(helper, places, seen)
         if not helpers and importlib.util.find_spec(name) is None:
             yield name
+
+
+def _helpers(place: Path, name: str) -> list[Path]:
+    """The files of the module or package ``name`` in a folder."""
+    package, module = place / name, place / f"{name}.py"
+    return [*package.rglob("*.py"), *([module] if module.exists() else [])]
 
 
 def _imported(path: Path) -> set[str]:
