@@ -143,8 +143,8 @@ def run(main: Callable[[], int]) -> None:
     except EditedError as error:
         code = _failed(str(error))
     except OSError as error:
-        where = f"{shown(Path(error.filename))}: " if error.filename else ""
-        code = _failed(f"{where}{error.strerror or error}")
+        place = shown(Path(error.filename)) if error.filename else "writing failed"
+        code = _failed(f"{place}: {error.strerror or error}")
     sys.exit(code)
 
 

@@ -8,6 +8,7 @@ import os
 import warnings
 from pathlib import Path
 
+from nbgrader.api import InvalidEntry
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -89,7 +90,7 @@ def grade(arguments: argparse.Namespace) -> int:
     except GradingError as error:
         errors.print(Text.assemble(("error: ", "bold red"), printable_lines(str(error))))
         return _exit_code(error)
-    except (OSError, DatabaseError) as error:  # a full disk, a folder that may not be written
+    except (OSError, DatabaseError, InvalidEntry) as error:  # a full disk, a read-only folder
         errors.print(Text.assemble(("error: ", "bold red"), printable_lines(_told(error))))
         return FAILED
     except KeyboardInterrupt:
@@ -97,9 +98,11 @@ def grade(arguments: argparse.Namespace) -> int:
         return INTERRUPTED
 
 
-def _told(error: OSError | DatabaseError) -> str:
+def _told(error: OSError | DatabaseError | InvalidEntry) -> str:
     if isinstance(error, DatabaseError):
         reason = f"the gradebook: {error.orig}"
+    elif isinstance(error, InvalidEntry):  # so nbgrader calls what its database refuses
+        reason = f"the gradebook: {error}"
     else:
         reason = ": ".join(filter(None, [str(error.filename or ""), error.strerror or str(error)]))
     return f"{reason}\nWhat was graded is kept; the same command goes on from here."

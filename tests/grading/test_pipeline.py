@@ -12,7 +12,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
-from nbgrader.api import Gradebook
+from nbgrader.api import Gradebook, InvalidEntry
 from small_course import NAME, RIGHT, answered, assignment_of, code, hand_in, make_course
 from sqlalchemy.exc import OperationalError
 
@@ -233,6 +233,7 @@ def test_ctrl_c_ends_what_students_code_is_at(tmp_path: Path) -> None:
     [
         (OSError(errno.ENOSPC, "No space left on device", "marks.csv"), "marks.csv: No space left"),
         (OperationalError("insert", {}, Exception("disk is full")), "the gradebook: disk is full"),
+        (InvalidEntry("disk is full"), "the gradebook: disk is full"),
     ],
 )
 def test_a_full_disk_is_told_without_a_traceback(
