@@ -86,11 +86,12 @@ def reverse_sweep(
                 part = ops.unbroadcast(part, value.shape)
             if part.dtype != value.dtype:
                 part = ops.astype(part, value.dtype)
-            if raw and key in sums:
-                gradients[key] += part
-            elif key in gradients:
-                gradients[key] = gradients[key] + part
-                sums.add(key)
+            if key in gradients:
+                if raw and key in sums:
+                    gradients[key] += part
+                else:
+                    gradients[key] = gradients[key] + part
+                    sums.add(key)
             elif x.op is None and raw and not _is_fresh(part, g, y, arguments):
                 gradients[key] = part.copy()
             else:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy import generic, ndarray
 from numpy.exceptions import AxisError
 from numpy.typing import NDArray
 
@@ -122,11 +123,11 @@ class Primitive:
         numbers = others = 0
         for argument in arguments:
             kind = type(argument)
-            if kind is np.ndarray:
+            if kind is ndarray:
                 continue
             if kind is int or kind is float:
                 numbers += 1
-            elif isinstance(argument, np.generic):
+            elif isinstance(argument, generic):
                 continue
             elif hasattr(argument, "apply_primitive"):
                 return argument.apply_primitive(self, arguments, parameters)
