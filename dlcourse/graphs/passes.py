@@ -69,7 +69,7 @@ def eliminate_common_subexpressions(graph: Graph) -> Graph:
         assert node.op is not None
         if not node.op.pure:
             return again(node, operands)
-        key = (node.op, *map(_identity, operands), _identity(dict(node.parameters)))
+        key = (node.op, *map(_identity, operands), _identity(node.parameters))
         if key not in known:
             known[key] = again(node, operands)
         return known[key]
@@ -80,18 +80,18 @@ def eliminate_common_subexpressions(graph: Graph) -> Graph:
 def _identity(x: Any) -> Any:
     """A hashable that is equal for equal constants and parameters, and for the same Symbol."""
     if isinstance(x, Symbol):
-        return ("object", id(x))
+        return id(x)
+    if x is None or x is ... or isinstance(x, int | float | bool | str | np.dtype):
+        return (type(x), repr(x))  # the repr tells 0.0 from -0.0
     if isinstance(x, np.ndarray):
         return (x.dtype.str, x.shape, x.tobytes())
-    if isinstance(x, Mapping):
-        return tuple((k, _identity(x[k])) for k in sorted(x))
     if isinstance(x, list | tuple):
         return (type(x), *map(_identity, x))
     if isinstance(x, slice):
         return ("slice", x.start, x.stop, x.step)
-    if isinstance(x, int | float | bool | str | np.dtype) or x is None or x is ...:
-        return (type(x), repr(x))  # the repr tells 0.0 from -0.0
-    return ("object", id(x))
+    if isinstance(x, Mapping):
+        return tuple((k, _identity(x[k])) for k in sorted(x))
+    return id(x)
 
 
 def expand(graph: Graph) -> Graph:

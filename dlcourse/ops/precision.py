@@ -29,7 +29,7 @@ def calculating_in(wider: Wider) -> Callable[[Kernel], Kernel]:
     def decorate(kernel: Kernel) -> Kernel:
         @wraps(kernel)
         def wide(a: Any, *others: Any, **parameters: Any) -> Any:
-            if a.dtype.char not in wider and not others:
+            if not others and a.dtype.char not in wider:
                 return kernel(a, **parameters)
             arguments = (a, *others)
             dtypes = [x.dtype for x in arguments if hasattr(x, "dtype")]

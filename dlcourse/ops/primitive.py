@@ -127,11 +127,9 @@ class Primitive:
                 continue
             if kind is int or kind is float:
                 numbers += 1
-            elif isinstance(argument, generic):
-                continue
             elif hasattr(argument, "apply_primitive"):
                 return argument.apply_primitive(self, arguments, parameters)
-            else:
+            elif not isinstance(argument, generic):
                 others += 1
         if others or (numbers and not (self.elementwise and numbers < len(arguments))):
             arguments = self._arrays(arguments)
