@@ -17,6 +17,9 @@ from dlcourse.ops.axes import axis_problem
 # Modules whose lines are not the user's; the second and third call decorated functions.
 _NOT_THE_USERS = ("dlcourse", "contextlib", "functools")
 
+# What a kernel raises for arguments that it cannot take.
+KERNEL_ERRORS = (ArithmeticError, AttributeError, IndexError, TypeError, ValueError)
+
 
 def users_line() -> str:
     """The line of the program, outside this package, that is running now: file, number, text."""
@@ -54,7 +57,15 @@ def explain_change(name: str, array: Array, value: Any, error: Exception) -> Exc
 def explain_failure(
     op: Primitive, arguments: Sequence[Any], parameters: dict[str, Any], error: Exception
 ) -> Exception:
-    """An exception of the type of ``error`` whose text names the operation and its arguments."""
+    """An exception of the type of ``error`` whose text names the operation and its arguments.
+
+    The AttributeError of a kernel that asked a Python number for its shape becomes a TypeError; any
+    other is a mistake in the kernel, and raised as it is.
+    """
+    if isinstance(error, AttributeError):
+        if not any(x is error.obj and isinstance(x, int | float) for x in arguments):
+            raise error
+        error = TypeError(f"expected arrays, got {_describe(error.obj)}")
     builtin = (ValueError, IndexError, TypeError, OverflowError, FloatingPointError)
     kind: type[Exception] = next((k for k in builtin if isinstance(error, k)), ArithmeticError)
     problem = axis_problem(arguments, parameters) if isinstance(error, builtin[:2]) else None
@@ -83,7 +94,7 @@ def _expectation(op: Primitive, arguments: Sequence[Any], message: str) -> list[
                 f"Expect: a.shape[-1] == {inner}",
                 f"Actual: {a[-1]} != {b[-2 if len(b) > 1 else -1]}",
             ]
-    if op.name == "linear" and all(shapes) and len(shapes[1]) == 2:
+    if op.name == "linear" and len(shapes) == 3 and all(shapes) and len(shapes[1]) == 2:
         x, weight = shapes[:2]
         if x[-1] != weight[1]:
             return ["Expect: x.shape[-1] == weight.shape[1]", f"Actual: {x[-1]} != {weight[1]}"]

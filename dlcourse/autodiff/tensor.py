@@ -16,7 +16,7 @@ from dlcourse.autodiff.in_place import InPlace, raw_index
 from dlcourse.autodiff.node import tick
 from dlcourse.autodiff.recording import Recording, mode
 from dlcourse.autodiff.sweep import reverse_sweep
-from dlcourse.errors import explain_failure, misuse
+from dlcourse.errors import KERNEL_ERRORS, explain_failure, misuse
 from dlcourse.ops import Array, Primitive
 
 
@@ -280,7 +280,7 @@ class Tensor(InPlace):
                 arguments = (*arguments[:i], raw[i], *arguments[i + 1 :])
         try:
             value = op.kernel(*raw, **parameters)
-        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+        except KERNEL_ERRORS as error:
             raise explain_failure(op, raw, parameters, error) from error
         result = Tensor.__new__(Tensor)
         result.data = value if type(value) is np.ndarray else np.asarray(value)

@@ -16,7 +16,7 @@ import numpy as np
 from dlcourse import ops
 from dlcourse.autodiff import Tensor
 from dlcourse.autodiff.node import Node, tick
-from dlcourse.errors import explain_failure
+from dlcourse.errors import KERNEL_ERRORS, explain_failure
 from dlcourse.ops import Primitive
 
 
@@ -91,7 +91,7 @@ class Symbol(Node):
         parameters = {name: _own(value) for name, value in parameters.items()}
         try:
             shape, dtype = op.infer(operands, parameters)
-        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+        except KERNEL_ERRORS as error:
             raise explain_failure(op, operands, parameters, error) from error
         return Symbol(shape, dtype, op=op, inputs=operands, parameters=parameters)
 

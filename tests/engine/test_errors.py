@@ -7,6 +7,8 @@ import pytest
 
 import dlcourse as dl
 from dlcourse import Tensor
+from dlcourse.graphs import placeholder
+from dlcourse.ops import PRIMITIVES, Primitive
 
 a = Tensor(np.zeros((2, 3)), requires_grad=True)
 b = Tensor(np.zeros((4, 5)))
@@ -41,6 +43,11 @@ FAILURES = {
         lambda: a @ 2.0,
         ValueError,
         ["matmul:", "shape (2, 3)", "float 2.0"],
+    ),
+    "linear, a Python number": (
+        lambda: dl.linear(a, 2.0, vector),
+        TypeError,
+        ["linear:", "expected arrays, got float 2.0", "x: shape (2, 3)", "weight: float 2.0"],
     ),
     "add": (
         lambda: a + b,
@@ -108,3 +115,27 @@ def test_the_error_names_operation_expectation_and_arguments(action, error, text
 def test_a_floating_point_error_that_numpy_was_told_to_raise_keeps_its_type() -> None:
     with np.errstate(divide="raise"), pytest.raises(FloatingPointError, match="divide: invalid"):
         Tensor([1.0]) / 0.0
+
+
+# By the number of array arguments; 0 stands for any number.
+OF_SEVERAL = [op for op in PRIMITIVES.values() if len(op.arguments) != 1]
+
+
+@pytest.mark.parametrize("make", [Tensor, lambda x: placeholder(x.shape, x.dtype)])
+@pytest.mark.parametrize("op", OF_SEVERAL, ids=lambda op: op.name)
+def test_a_number_beside_an_array_is_taken_or_explained(op: Primitive, make) -> None:
+    """By every operation of the table; an AttributeError would be about the kernel's text."""
+    count = len(op.arguments) or 2
+    for i in range(count):
+        arguments = [make(np.full((2, 3), 0.5)) for _ in range(count)]
+        arguments[i] = 2.0
+        try:
+            op(*(arguments if op.each is None else (arguments,)))
+        except (ArithmeticError, IndexError, TypeError, ValueError) as error:
+            assert op.name in str(error)
+
+
+def test_a_kernel_with_a_mistake_says_what_it_says() -> None:
+    broken = Primitive("broken", lambda a, b: a.shap, "", {"a": None, "b": None})
+    with pytest.raises(AttributeError, match="shap"):
+        broken(a, 2.0)
