@@ -1,7 +1,7 @@
 # The two commands of the README: `make course` and `make test`. Each target does only what is out
 # of date; `make help` lists them.
 
-# The newest Python of 3.11 to 3.13 that there is; PYTHON=/path/to/python takes another.
+# The newest supported Python that there is (tools/supported_pythons.txt); PYTHON=/path/to/python takes another.
 PYTHON ?= $(shell tools/find_python.sh)
 BIN := .venv/bin
 ASSIGNMENT ?= 01-autodiff
@@ -46,7 +46,7 @@ test: lint sandbox browser book ## everything that CI checks
 	$(BIN)/python tools/engine_tests.py
 	$(BIN)/pytest tests book/notebooks --nbval --ignore tests/engine --numprocesses $(JOBS) --dist loadfile
 
-engine: ## the engine's tests by itself, on each Python of 3.11 to 3.13 on this machine
+engine: ## the engine's tests by itself, on each supported Python on this machine
 	$(PYTHON) tools/engine_tests.py
 
 lint: env

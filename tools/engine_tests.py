@@ -1,4 +1,4 @@
-"""Test the engine by itself on each Python of 3.11 to 3.13 that this machine has.
+"""Test the engine by itself on each supported Python that this machine has.
 
     python tools/engine_tests.py
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / "build" / "engine"
-SUPPORTED = ("3.11", "3.12", "3.13")
+SUPPORTED = (ROOT / "tools" / "supported_pythons.txt").read_text(encoding="utf-8").split()
 PACKAGES = ("numpy", "pygraphviz", "pytest", "pytest-xdist", "hypothesis")
 VERSION = "import sys; print(*sys.version_info[:3], sep='.')"
 

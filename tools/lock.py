@@ -22,7 +22,8 @@ UV = Path(sys.executable).with_name("uv")
 
 # The oldest release of each Python that the course supports. A package may refuse an early patch
 # release (as Debian's 3.11.2), so the first one is what a check must try.
-PYTHONS = ("3.11.0", "3.12.0", "3.13.0")
+SUPPORTED = (ROOT / "tools" / "supported_pythons.txt").read_text(encoding="utf-8").split()
+PYTHONS = [f"{version}.0" for version in SUPPORTED]
 PLATFORM = "x86_64-manylinux_2_28"
 
 # What only torch's CUDA build for Linux needs. It pins them itself, and the CPU build wants none.
