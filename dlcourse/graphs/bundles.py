@@ -28,13 +28,13 @@ class Bundle(Symbol):
         super().__init__((len(types),), np.float64, **made)
         self.types = list(types)
 
-    def on(self, operands: tuple[Any, ...]) -> Bundle:
+    def _made(self, operands: tuple[Any, ...]) -> Bundle:
         return Bundle(self.types, op=self.op, inputs=operands, parameters=self.parameters)
 
     def value(self, operands: Sequence[Any]) -> Any:
         assert self.op is not None
         if is_symbolic(operands):
-            return self.on(tuple(as_operand(x, self.op) for x in operands))
+            return self._made(tuple(as_operand(x, self.op) for x in operands))
         return self.op.kernel(*operands, **self.parameters)
 
     @staticmethod

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from dlcourse.graphs.graph import Graph, again
+from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import Symbol, placeholder
 from dlcourse.ops import Array, Primitive
 
@@ -33,7 +33,7 @@ def fuse_elementwise(graph: Graph) -> Graph:
             continue
         made = _fused_group(group, new) if len(group) > 1 else None
         if made is None:
-            made = again(node, tuple(new.get(id(x), x) for x in node.inputs or ()))
+            made = node.on(tuple(new.get(id(x), x) for x in node.inputs or ()))
         new[id(node)] = made
         nodes.append(made)
     return Graph(graph.inputs, [new.get(id(x), x) for x in graph.outputs], graph.name, nodes)
@@ -69,7 +69,7 @@ def _fused_group(group: list[Symbol], new: dict[int, Any]) -> Symbol:
                 outside[id(x)] = x
     inner: dict[int, Any] = {k: placeholder(x.shape, x.dtype) for k, x in outside.items()}
     for node in group:
-        inner[id(node)] = again(node, tuple(inner.get(id(x), x) for x in node.inputs or ()))
+        inner[id(node)] = node.on(tuple(inner.get(id(x), x) for x in node.inputs or ()))
     result = group[-1]
     body = Graph([inner[k] for k in outside], [inner[id(result)]], "fused")
     operands = tuple(new.get(k, x) for k, x in outside.items())

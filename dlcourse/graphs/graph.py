@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -109,28 +108,25 @@ class Graph:
         return str(draw(self).svg())
 
 
-def rewrite(
-    graph: Graph,
-    step: Callable[[Symbol, tuple[Any, ...]], Any],
-) -> Graph:
-    """The graph in which each operation, in order, is replaced by what ``step`` makes of it.
+# Takes an operation of a graph and its operands in the new graph, and returns the value that
+# replaces it there: a Symbol or a constant. None leaves the operation as it is, on these operands.
+RewriteRule: TypeAlias = Callable[[Symbol, tuple[Any, ...]], Any]
 
-    Args:
-        step: Takes an operation of the old graph and its operands in the new one, and returns the
-            value in the new one: a Symbol (see `again`) or a constant.
-    """
+
+def rewrite(graph: Graph, *rules: RewriteRule) -> Graph:
+    """The graph in which each operation, in order, is what the first rule makes of it that can."""
     new: dict[int, Any] = {}
     with record_symbols() as nodes:
         for node in graph.nodes:
-            y = step(node, tuple([new.get(id(x), x) for x in node.inputs or ()]))
+            operands = tuple([new.get(id(x), x) for x in node.inputs or ()])
+            for rule in rules:
+                y = rule(node, operands)
+                if y is not None:
+                    break
+            else:
+                y = node.on(operands)
             if y is node:
                 nodes.append(node)
             else:
                 new[id(node)] = y
     return Graph(graph.inputs, [new.get(id(x), x) for x in graph.outputs], graph.name, nodes)
-
-
-def again(node: Symbol, operands: tuple[Any, ...]) -> Symbol:
-    """The same operation on other operands of the same shapes and dtypes; itself on its own."""
-    own = node.inputs or ()
-    return node if all(map(operator.is_, operands, own)) else node.on(operands)

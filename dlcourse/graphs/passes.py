@@ -13,7 +13,7 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.graphs.fusion import fuse_elementwise
-from dlcourse.graphs.graph import Graph, again, rewrite
+from dlcourse.graphs.graph import Graph, rewrite
 from dlcourse.graphs.symbol import Symbol
 
 # A constant larger than this is computed in each run rather than kept in the graph.
@@ -24,15 +24,18 @@ def optimise(graph: Graph, fuse: bool = False) -> Graph:
     """All passes: what `compile` runs before it plans the memory."""
     passes = [
         remove_dead_code,
-        simplify,
         expand,
-        fold_constants,
-        simplify,
+        _fold_and_simplify,
         eliminate_common_subexpressions,
         remove_dead_code,
         *([fuse_elementwise] if fuse else []),
     ]
     return reduce(lambda g, run: run(g), passes, graph)
+
+
+def _fold_and_simplify(graph: Graph) -> Graph:
+    """Both in one walk: what becomes of an operand is known before its users are looked at."""
+    return rewrite(graph, _constant, _simpler)
 
 
 def remove_dead_code(graph: Graph) -> Graph:
@@ -48,49 +51,50 @@ def remove_dead_code(graph: Graph) -> Graph:
 
 def fold_constants(graph: Graph) -> Graph:
     """With each operation on constants alone replaced by its value."""
+    return rewrite(graph, _constant)
 
-    def step(node: Symbol, operands: tuple[Any, ...]) -> Any:
-        assert node.op is not None
-        if any(isinstance(x, Symbol) for x in operands) or not node.op.pure:
-            return again(node, operands)
-        if node.size > LARGEST_CONSTANT:
-            return again(node, operands)
-        value = node.value(operands)
-        return value if isinstance(value, list) else np.asarray(value)
 
-    return rewrite(graph, step)
+def _constant(node: Symbol, operands: tuple[Any, ...]) -> Any:
+    for x in operands:
+        if isinstance(x, Symbol):
+            return None
+    assert node.op is not None
+    if not node.op.pure or node.size > LARGEST_CONSTANT:
+        return None
+    value = node.value(operands)
+    return value if isinstance(value, list) else np.asarray(value)
 
 
 def eliminate_common_subexpressions(graph: Graph) -> Graph:
     """With each operation computed once for the same operands and parameters."""
     known: dict[Any, Symbol] = {}
 
-    def step(node: Symbol, operands: tuple[Any, ...]) -> Any:
+    def first_of_its_kind(node: Symbol, operands: tuple[Any, ...]) -> Symbol | None:
         assert node.op is not None
         if not node.op.pure:
-            return again(node, operands)
+            return None
         key = (node.op, *map(_identity, operands), _identity(node.parameters))
         if key not in known:
-            known[key] = again(node, operands)
+            known[key] = node.on(operands)
         return known[key]
 
-    return rewrite(graph, step)
+    return rewrite(graph, first_of_its_kind)
 
 
 def _identity(x: Any) -> Any:
     """A hashable that is equal for equal constants and parameters, and for the same Symbol."""
     if isinstance(x, Symbol):
         return id(x)
-    if x is None or x is ... or isinstance(x, int | float | bool | str | np.dtype):
+    if isinstance(x, (int, float, str, np.dtype, type(None), type(...))):
         return (type(x), repr(x))  # the repr tells 0.0 from -0.0
     if isinstance(x, np.ndarray):
         return (x.dtype.str, x.shape, x.tobytes())
-    if isinstance(x, list | tuple):
+    if isinstance(x, (list, tuple)):
         return (type(x), *map(_identity, x))
     if isinstance(x, slice):
         return ("slice", x.start, x.stop, x.step)
-    if isinstance(x, Mapping):
-        return tuple((k, _identity(x[k])) for k in sorted(x))
+    if isinstance(x, dict):
+        return tuple([(name, _identity(x[name])) for name in sorted(x)])
     return id(x)
 
 
@@ -99,15 +103,17 @@ def expand(graph: Graph) -> Graph:
 
     One on float16 or integers stays as it is, because its kernel calculates in wider numbers.
     """
+    return rewrite(graph, _expanded)
 
-    def step(node: Symbol, operands: tuple[Any, ...]) -> Any:
-        assert node.op is not None
-        dtypes = {x.dtype.char for x in operands if hasattr(x, "dtype")} - {"?"}
-        smaller = node.op.expand if dtypes and dtypes <= {"f", "d"} else None
-        made = None if smaller is None else smaller(*operands, **node.parameters)
-        return again(node, operands) if made is None else made
 
-    return rewrite(graph, step)
+def _expanded(node: Symbol, operands: tuple[Any, ...]) -> Any:
+    assert node.op is not None
+    if node.op.expand is None:
+        return None
+    dtypes = {x.dtype.char for x in operands if hasattr(x, "dtype")} - {"?"}
+    if not dtypes or not dtypes <= {"f", "d"}:
+        return None
+    return node.op.expand(*operands, **node.parameters)
 
 
 # --- Algebra ------------------------------------------------------------------------------------
@@ -125,25 +131,25 @@ NEUTRAL: Mapping[str, Sequence[tuple[int, int, float]]] = {
 
 def simplify(graph: Graph) -> Graph:
     """With the algebra of a school book: x * 1 = x, -(-x) = x, a transpose of a transpose, ..."""
-
-    def step(node: Symbol, operands: tuple[Any, ...]) -> Any:
-        for i, x in enumerate(operands):
-            number = _as_number(x)
-            if number is not x:
-                fewer = (*operands[:i], number, *operands[i + 1 :])
-                operands = fewer if _fits_elementwise(node, fewer) else operands
-        for rule in RULES.get(node.operation_name(), ()):
-            simpler = rule(node, operands)
-            if simpler is not None:
-                return simpler
-        return again(node, operands)
-
-    return rewrite(graph, step)
+    return rewrite(graph, _simpler)
 
 
-def _as_number(x: Any) -> Any:
-    """A constant array of one repeated number as an array of shape (); anything else as it is."""
-    if not isinstance(x, np.ndarray) or not x.size or not x.ndim:
+def _simpler(node: Symbol, operands: tuple[Any, ...]) -> Any:
+    given = operands
+    for i, x in enumerate(operands):
+        if isinstance(x, np.ndarray) and (number := _as_number(x)) is not x:
+            fewer = (*operands[:i], number, *operands[i + 1 :])
+            operands = fewer if _fits_elementwise(node, fewer) else operands
+    for rule in RULES.get(node.operation_name(), ()):
+        simpler = rule(node, operands)
+        if simpler is not None:
+            return simpler
+    return None if operands is given else node.on(operands)
+
+
+def _as_number(x: np.ndarray[Any, Any]) -> Any:
+    """An array of one repeated number as an array of shape (); any other as it is."""
+    if not x.size or not x.ndim:
         return x
     first = np.array(x.ravel()[0])
     # The bits are compared, because 0.0 == -0.0 although 1 / 0.0 != 1 / -0.0.

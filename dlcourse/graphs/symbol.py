@@ -6,6 +6,7 @@ a Tensor does; so a function that is called with Symbols writes down its graph.
 
 from __future__ import annotations
 
+import operator
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -87,7 +88,7 @@ class Symbol(Node):
         for x in arguments:
             if isinstance(x, Node) and not isinstance(x, (Symbol, Tensor)):
                 return x.apply_primitive(op, arguments, parameters)  # type: ignore[no-any-return]
-        operands = tuple(as_operand(x, op) for x in arguments)
+        operands = tuple([as_operand(x, op) for x in arguments])
         parameters = {name: _own(value) for name, value in parameters.items()}
         try:
             shape, dtype = op.infer(operands, parameters)
@@ -96,7 +97,12 @@ class Symbol(Node):
         return Symbol(shape, dtype, op=op, inputs=operands, parameters=parameters)
 
     def on(self, operands: tuple[Any, ...]) -> Symbol:
-        """The same operation on other operands of the same shapes and dtypes."""
+        """The same operation on other operands of the same shapes and dtypes; itself on its own."""
+        if all(map(operator.is_, operands, self.inputs or ())):
+            return self
+        return self._made(operands)
+
+    def _made(self, operands: tuple[Any, ...]) -> Symbol:
         return Symbol(
             self.shape, self.dtype, op=self.op, inputs=operands, parameters=self.parameters
         )
