@@ -17,7 +17,7 @@ from rich.progress import track
 from benchmarks.engines import dlcourse_steps, torch_steps
 from benchmarks.problems import PROBLEMS, Problem
 from dlcourse import Tensor
-from dlcourse.compiled_step import CompiledStep
+from dlcourse.training.compiled_step import CompiledStep
 
 PHASES = ("forward", "loss", "backward", "update")
 SECONDS = 2.0

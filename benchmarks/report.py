@@ -190,7 +190,7 @@ def draw_speed(summary: Record, path: Path) -> None:
     """Each engine's ratio, with its quartiles and the goals, on a logarithmic scale."""
     import matplotlib.pyplot as plt
 
-    from dlcourse.style import BLUE, GREY, ORANGE, use_book_style
+    from dlcourse.views.style import BLUE, GREY, ORANGE, use_book_style
 
     use_book_style()
     figure, panels = plt.subplots(len(PROBLEMS), figsize=(4.8, 6.0))
@@ -221,7 +221,7 @@ def draw_growth(summary: Record, path: Path) -> None:
     """Time and memory by depth and by batch, on logarithmic scales, where a power law is a line."""
     import matplotlib.pyplot as plt
 
-    from dlcourse.style import BLUE, ORANGE, use_book_style
+    from dlcourse.views.style import BLUE, ORANGE, use_book_style
 
     use_book_style()
     figure, panels = plt.subplots(2, 2, figsize=(4.8, 4.4), sharex="col")

@@ -100,12 +100,13 @@ class TestsOfLines:
         def ordered(tests: Iterable[str]) -> list[str]:
             return sorted(set(tests) - {""}, key=lambda test: (size[test], test))
 
-        everything = ordered(size)
+        everything = dict.fromkeys(ordered(size))
         result: dict[int, list[str]] = {}
         for lines in _statements((self.root / file).read_text(encoding="utf-8")):
             together = ordered(test for line in lines for test in found.get(line, ()))
             if any("" in found.get(line, ()) for line in lines):
-                together += sorted(set(everything) - set(together), key=everything.index)
+                already = set(together)
+                together += [test for test in everything if test not in already]
             for line in lines:
                 if together:
                     result[line] = ordered(found.get(line, ())) or together

@@ -10,10 +10,10 @@ from typing import Any
 from benchmarks.engines import Engine, Step
 from benchmarks.problems import Problem
 from dlcourse import Tensor
-from dlcourse.compiled_step import CompiledStep, compile_step
 from dlcourse.losses import cross_entropy, mse
 from dlcourse.nn import Linear, Module, ReLU, Sequential
 from dlcourse.optimizers import SGD
+from dlcourse.training.compiled_step import CompiledStep, compile_step
 
 # No label is to be ignored here. The dynamic loss sees that in the labels; the compiled step, which
 # takes them later, has to be told, or it would mask them.

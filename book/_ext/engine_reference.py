@@ -25,7 +25,7 @@ from engine_sources import Row
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from dlcourse.drawing import Edge, GraphDrawing, Node
+from dlcourse.graphs.show.graphviz import Edge, GraphDrawing, Node
 
 
 class Operations(SphinxDirective):
@@ -116,7 +116,7 @@ class Layers(SphinxDirective):
         drawn = GraphDrawing(
             nodes=[Node("operation", (layer,)) for layer in layers],
             edges=[
-                Edge(layers.index(lower), layers.index(layer))
+                Edge(layers.index(layer), layers.index(lower))
                 for layer in layers
                 for lower in below[layer]
             ],

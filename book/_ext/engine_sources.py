@@ -7,6 +7,7 @@ import inspect
 import io
 import textwrap
 import tokenize
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,16 +29,13 @@ CORE = [
     "graphs/graph.py",
     "graphs/tracing.py",
     "graphs/gradient.py",
-    "graphs/passes.py",
+    "graphs/compiler/passes.py",
 ]
 
 # The parts of the engine, the lowest first. A part imports those before it only.
-LAYERS = ["ops", "errors", "array_methods", "autodiff", "drawing", "graphs", "losses", "optimizers",
-          "nn", "data", "compiled_step", "callbacks", "training"]  # fmt: skip
-# Of these every part may make use; a drawing of the layers goes without them.
-SHARED = ["errors", "drawing"]
+LAYERS = ["ops", "autodiff", "graphs", "losses", "optimizers", "nn", "training"]
 # What shows the engine, or compares it. They stand above the engine, which does not know them.
-VIEWS = ["style", "figures", "derivation", "memory", "surfaces", "frameworks"]
+VIEWS = ["views", "frameworks"]
 
 
 @dataclass
@@ -140,21 +138,56 @@ def code_lines(path: Path) -> int:
     return len(lines - docstrings)
 
 
-def imports(part: str) -> set[str]:
-    """The other parts of dlcourse that a part's files import, at the top or within a function."""
+def modules() -> dict[str, Path]:
+    """The files of dlcourse by the names of their modules; a package has that of its folder."""
+    found = {}
+    for file in sorted(PACKAGE.rglob("*.py")):
+        parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def imported_modules(file: Path, known: Collection[str]) -> set[str]:
+    """Those of the modules ``known`` that a file imports.
+
+    Wherever it does so: at the top, within a function, or for the checker of types alone.
+    """
     found: set[str] = set()
-    for file in files(part):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module == "dlcourse":
-                names = [f"dlcourse.{alias.name}" for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [node.module or ""]
-            else:
-                continue
-            found |= {name.split(".")[1] for name in names if name.startswith("dlcourse.")}
-    return found - {part}
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inside = {f"{node.module}.{alias.name}" for alias in node.names} & {*known}
+            # The package itself is meant by what is in none of its modules.
+            found |= inside if len(inside) == len(node.names) else {*inside, node.module or ""}
+    return found & {*known}
+
+
+def imports(part: str) -> set[str]:
+    """The other parts of dlcourse that a part's files import."""
+    known = modules()
+    found = set().union(*(imported_modules(file, known) for file in files(part)))
+    return {name.split(".")[1] for name in found if "." in name} - {part}
+
+
+def circle() -> list[str]:
+    """Modules of dlcourse each of which imports the next, and the last the first; or none."""
+    known = modules()
+    below = {name: sorted(imported_modules(file, known)) for name, file in known.items()}
+    done: set[str] = set()
+    for start in below:
+        way, choices = [start], [iter(below[start])]
+        while way:
+            lower = next(choices[-1], None)
+            if lower is None:
+                done.add(way.pop())
+                choices.pop()
+            elif lower in way:
+                return way[way.index(lower) :]
+            elif lower not in done:
+                way.append(lower)
+                choices.append(iter(below[lower]))
+    return []
 
 
 def files(part: str) -> list[Path]:
@@ -165,12 +198,11 @@ def files(part: str) -> list[Path]:
 
 def direct_imports() -> dict[str, list[str]]:
     """For each drawn layer those that it imports and would not reach through others anyway."""
-    drawn = [layer for layer in LAYERS if layer not in SHARED]
     below: dict[str, set[str]] = {}
     direct: dict[str, list[str]] = {}
-    for layer in drawn:
-        lower = imports(layer) & set(drawn)
+    for layer in LAYERS:
+        lower = imports(layer) & set(LAYERS)
         through_others = set().union(*(below[name] for name in lower))
         below[layer] = lower | through_others
-        direct[layer] = [name for name in drawn if name in lower - through_others]
+        direct[layer] = [name for name in LAYERS if name in lower - through_others]
     return direct

@@ -15,8 +15,8 @@ import numpy as np
 
 from dlcourse.autodiff.node import Node
 from dlcourse.autodiff.recording import F, ModeContext, mode
-from dlcourse.errors import users_line
 from dlcourse.ops import Primitive
+from dlcourse.ops.failures import users_line
 
 
 class _DetectAnomaly(ModeContext):

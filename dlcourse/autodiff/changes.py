@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.array_methods import ArrayMethods
+from dlcourse.autodiff.array_methods import ArrayMethods
 from dlcourse.autodiff.node import Node, tick
 from dlcourse.ops import Array, Primitive
 

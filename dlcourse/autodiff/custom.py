@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dlcourse.array_methods import ArrayMethods
+from dlcourse.autodiff.array_methods import ArrayMethods
 from dlcourse.autodiff.node import Node, recorded_graph, tick
 from dlcourse.autodiff.recording import enable_grad, is_recording
 from dlcourse.autodiff.tensor import Tensor, gradients

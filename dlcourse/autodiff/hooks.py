@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from dlcourse.autodiff.node import tick
-from dlcourse.errors import users_line
+from dlcourse.ops.failures import users_line
 
 if TYPE_CHECKING:
     from dlcourse.autodiff.tensor import Tensor

@@ -10,8 +10,8 @@ import numpy as np
 from dlcourse.autodiff.changes import note_change
 from dlcourse.autodiff.node import Node
 from dlcourse.autodiff.recording import mode
-from dlcourse.errors import explain_change, misuse, users_line
 from dlcourse.ops import Array
+from dlcourse.ops.failures import explain_change, misuse, users_line
 
 if TYPE_CHECKING:
     from typing import Self

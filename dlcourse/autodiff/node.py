@@ -13,9 +13,9 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any
 
-from dlcourse.array_methods import ArrayMethods
-from dlcourse.errors import misuse
+from dlcourse.autodiff.array_methods import ArrayMethods
 from dlcourse.ops import Primitive
+from dlcourse.ops.failures import misuse
 
 # The time of creation. An operation's inputs exist before its result, so it orders every graph.
 tick = itertools.count(1).__next__

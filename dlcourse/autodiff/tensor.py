@@ -16,8 +16,8 @@ from dlcourse.autodiff.in_place import InPlace, raw_index
 from dlcourse.autodiff.node import tick
 from dlcourse.autodiff.recording import Recording, mode
 from dlcourse.autodiff.sweep import reverse_sweep
-from dlcourse.errors import KERNEL_ERRORS, explain_failure, misuse
 from dlcourse.ops import Array, Primitive
+from dlcourse.ops.failures import KERNEL_ERRORS, explain_failure, misuse
 
 
 class Tensor(InPlace):

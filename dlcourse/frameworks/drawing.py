@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dlcourse.drawing import Edge, GraphDrawing, Node
 from dlcourse.frameworks.program import Call, Program, Value, references
+from dlcourse.graphs.show.graphviz import Edge, GraphDrawing, Node
 
 LONGEST_CONSTANT = 4  # numbers; of a longer one the shape is shown
 

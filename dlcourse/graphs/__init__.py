@@ -1,13 +1,13 @@
 """Static graphs: trace a function, print, draw, differentiate, optimise and compile its graph."""
 
-from dlcourse.graphs.compiling import Compiled, compile
+from dlcourse.graphs.compiler.planning import Plan, plan
+from dlcourse.graphs.compiler.writing import Compiled, compile
 from dlcourse.graphs.control import cond, scan, while_loop
-from dlcourse.graphs.drawing import draw, draw_change
 from dlcourse.graphs.functions import Function, function
 from dlcourse.graphs.gradient import gradient, gradients_of
 from dlcourse.graphs.graph import Graph
-from dlcourse.graphs.planning import Plan, plan
-from dlcourse.graphs.serialising import from_json, to_json
+from dlcourse.graphs.json import from_json, to_json
+from dlcourse.graphs.show.picture import draw, draw_change
 from dlcourse.graphs.symbol import Symbol, placeholder
 from dlcourse.graphs.tracing import trace
 

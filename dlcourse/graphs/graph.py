@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
+from dlcourse.graphs.show.printing import code
 from dlcourse.graphs.symbol import Symbol, record_symbols, type_text
 
 # The kinds of inputs for which a Python number of a type may stand.
@@ -33,6 +34,9 @@ class Graph:
     outputs: Sequence[Any]
     name: str = "graph"
     nodes: Sequence[Symbol] = ()
+
+    # Draws a graph: a function of `dlcourse.graphs.show.picture`, which enters it here.
+    picture: ClassVar[Callable[[Graph], Any] | None] = None
 
     def __post_init__(self) -> None:
         self.nodes = self.nodes or self.needed_nodes()
@@ -98,14 +102,10 @@ class Graph:
         return checked
 
     def __str__(self) -> str:
-        from dlcourse.graphs.printing import code
-
         return code(self)
 
-    def _repr_svg_(self) -> str:
-        from dlcourse.graphs.drawing import draw
-
-        return str(draw(self).svg())
+    def _repr_svg_(self) -> str | None:
+        return None if Graph.picture is None else str(Graph.picture(self).svg())
 
 
 # Takes an operation of a graph and its operands in the new graph, and returns the value that

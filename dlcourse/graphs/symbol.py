@@ -17,8 +17,8 @@ import numpy as np
 from dlcourse import ops
 from dlcourse.autodiff import Tensor
 from dlcourse.autodiff.node import Node, tick
-from dlcourse.errors import KERNEL_ERRORS, explain_failure
 from dlcourse.ops import Primitive
+from dlcourse.ops.failures import KERNEL_ERRORS, explain_failure
 
 
 class _Records(threading.local):

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dlcourse.autodiff import Tensor
 
-if TYPE_CHECKING:
-    from dlcourse.nn.module import Module
 
-
-def described(module: Module) -> str:
+def described(module: Any) -> str:
     """A module and its submodules, nested, each with the name of its attribute.
 
     Source: torch.nn.Module.__repr__.
@@ -28,7 +25,7 @@ def described(module: Module) -> str:
     return f"{head}({settings}\n  " + "\n  ".join(children) + "\n)"
 
 
-def settings_of(module: Module) -> str:
+def settings_of(module: Any) -> str:
     """The arguments with which a module was made, as far as it keeps them as attributes.
 
     Those that have their default value are left out.

@@ -6,10 +6,7 @@ Source: torch.nn.Module.register_forward_hook
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    from dlcourse.nn.module import Module
+from typing import Any, TypeAlias
 
 Hook: TypeAlias = Callable[..., Any]
 
@@ -26,7 +23,7 @@ class ModuleHooks:
         self.before: dict[int, Hook] = {}
         self.after: dict[int, Hook] = {}
 
-    def call(self, module: Module, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def call(self, module: Any, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
         """The module's value, where a hook may replace the inputs or the result."""
         for hook in list(self.before.values()):
             changed = hook(module, inputs)

@@ -8,7 +8,7 @@ import pytest
 
 import dlcourse as dl
 from dlcourse import Tensor
-from dlcourse.figures import GraphDrawing, draw_graph
+from dlcourse.views.figures import GraphDrawing, draw_graph
 
 
 def shared_node() -> tuple[Tensor, dict[str, Tensor]]:

@@ -101,10 +101,7 @@ def test_each_reference_page_is_in_the_table_of_contents() -> None:
     assert sorted(name for name in listed if "/reference/" in name) == sorted(pages)
 
 
-# The methods of array_methods, a mixin, are those of Tensor and Symbol.
-@pytest.mark.parametrize(
-    "name", sorted({*engine_sources.LAYERS} - {*engine_sources.SHARED, "array_methods"})
-)
+@pytest.mark.parametrize("name", engine_sources.LAYERS)
 def test_each_layer_of_the_engine_has_its_docstrings_on_a_page(name: str) -> None:
     assert any(f"{module}.".startswith(f"dlcourse.{name}.") for module in DOCUMENTED)
 

@@ -12,7 +12,7 @@ import torch
 
 import dlcourse as dl
 from dlcourse import Tensor, grad, no_grad, ops, vmap
-from dlcourse.array_methods import NUMPY_FUNCTIONS, UFUNCS
+from dlcourse.autodiff.array_methods import NUMPY_FUNCTIONS, UFUNCS
 from dlcourse.graphs import compile, trace
 
 rng = np.random.default_rng(0)

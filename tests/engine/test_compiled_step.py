@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dlcourse import Tensor, losses, nn, ops, optimizers
-from dlcourse.compiled_step import compile_step
+from dlcourse.training.compiled_step import compile_step
 
 STEPS = 50
 OPTIMIZERS = {

@@ -11,7 +11,7 @@ import sklearn.preprocessing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlcourse import data
+from dlcourse.training import data
 
 # For each set: shape of x, classes, and two known entries of the source.
 SETS = [
@@ -50,7 +50,7 @@ def test_digits_are_grey_levels() -> None:
 
 def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ImportError, match=r"dlcourse.data.iris .* run: pip install scikit-learn"):
+    with pytest.raises(ImportError, match=r"data.iris .* run: pip install scikit-learn"):
         data.iris()
 
 

@@ -13,8 +13,8 @@ from parity import CASES, Case, our_tensors
 
 import dlcourse as dl
 from dlcourse import Tensor, ops
-from dlcourse.derivation import Derivation, derive
 from dlcourse.graphs import draw, gradient
+from dlcourse.views.derivation import Derivation, derive
 
 
 def example(x: Any, y: Any) -> Any:

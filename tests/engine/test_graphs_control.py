@@ -13,12 +13,12 @@ from dlcourse.graphs import (
     cond,
     gradient,
     gradients_of,
-    passes,
     placeholder,
     scan,
     trace,
     while_loop,
 )
+from dlcourse.graphs.compiler import passes
 
 XS, S = normal((4, 3)), normal((3,), 1)
 

@@ -11,10 +11,9 @@ import pytest
 
 import dlcourse as dl
 from dlcourse import ops
-from dlcourse.drawing import GraphDrawing, Group
 from dlcourse.graphs import Graph, Symbol, cond, draw, draw_change, placeholder, trace
-from dlcourse.graphs.fusion import fuse_elementwise
-from dlcourse.graphs.passes import (
+from dlcourse.graphs.compiler.fusion import fuse_elementwise
+from dlcourse.graphs.compiler.passes import (
     eliminate_common_subexpressions,
     expand,
     fold_constants,
@@ -22,6 +21,7 @@ from dlcourse.graphs.passes import (
     remove_dead_code,
     simplify,
 )
+from dlcourse.graphs.show.graphviz import GraphDrawing, Group
 
 X = np.zeros((100, 10), np.float32)
 

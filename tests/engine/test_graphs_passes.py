@@ -9,8 +9,9 @@ import pytest
 from parity import CASES, PURE_CASES, Case, normal
 
 from dlcourse import ops
-from dlcourse.graphs import Graph, compile, gradient, passes, placeholder, scan, trace
-from dlcourse.graphs.fusion import fuse_elementwise
+from dlcourse.graphs import Graph, compile, gradient, placeholder, scan, trace
+from dlcourse.graphs.compiler import passes
+from dlcourse.graphs.compiler.fusion import fuse_elementwise
 from dlcourse.graphs.symbol import Symbol
 from dlcourse.ops import Primitive
 

@@ -12,8 +12,9 @@ from parity import CASES, PURE_CASES, Case, normal
 from random_expressions import evaluate, seeds, three_shapes, trees
 
 from dlcourse import ops
-from dlcourse.graphs import Graph, Plan, compile, gradient, passes, placeholder, plan, trace
-from dlcourse.graphs.planning import VIEWS
+from dlcourse.graphs import Graph, Plan, compile, gradient, placeholder, plan, trace
+from dlcourse.graphs.compiler import passes
+from dlcourse.graphs.compiler.planning import VIEWS
 from dlcourse.graphs.symbol import Symbol
 
 X = normal((4, 6))

@@ -27,8 +27,8 @@ from dlcourse.graphs import (
     trace,
     while_loop,
 )
-from dlcourse.graphs.compiling import compile
-from dlcourse.graphs.fusion import fuse_elementwise
+from dlcourse.graphs.compiler.fusion import fuse_elementwise
+from dlcourse.graphs.compiler.writing import compile
 from dlcourse.ops import Primitive
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4) / 7

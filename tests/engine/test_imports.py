@@ -8,7 +8,7 @@ import sys
 PROGRAM = """
 import sys
 before = set(sys.modules)
-import dlcourse, dlcourse.data, dlcourse.losses, dlcourse.nn, dlcourse.nn.exchange
+import dlcourse, dlcourse.training.data, dlcourse.losses, dlcourse.nn, dlcourse.nn.exchange
 import dlcourse.nn.saving, dlcourse.optimizers, dlcourse.training
 print(*sorted({name.partition(".")[0] for name in set(sys.modules) - before}))
 """

@@ -13,7 +13,7 @@ import pytest
 import dlcourse as dl
 from dlcourse import ops
 from dlcourse.graphs import Graph, Plan, compile, gradient, plan, trace
-from dlcourse.memory import Stay, draw_memory, live_bytes, stays
+from dlcourse.views.memory import Stay, draw_memory, live_bytes, stays
 
 F = np.float32
 

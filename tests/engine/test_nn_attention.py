@@ -8,7 +8,7 @@ import torch
 
 from dlcourse import Tensor, gradcheck, gradgradcheck, nn
 from dlcourse.graphs import gradient, trace
-from dlcourse.graphs.compiling import compile
+from dlcourse.graphs.compiler.writing import compile
 from dlcourse.nn import functional_call, scaled_dot_product_attention
 from dlcourse.nn.exchange import load_into_torch
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from dlcourse import Tensor, nn, ops
-from dlcourse.compiled_step import compile_step
 from dlcourse.graphs import gradient, trace
-from dlcourse.graphs.compiling import compile
+from dlcourse.graphs.compiler.writing import compile
 from dlcourse.losses import cross_entropy
 from dlcourse.nn import functional_call
 from dlcourse.nn.exchange import load_into_torch
 from dlcourse.optimizers import SGD
+from dlcourse.training.compiled_step import compile_step
 
 T = torch.nn
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from dlcourse import Tensor, losses, nn
-from dlcourse.compiled_step import compile_step
 from dlcourse.nn.losses import Loss
 from dlcourse.optimizers import SGD
+from dlcourse.training.compiled_step import compile_step
 
 RNG = np.random.default_rng(0)
 SCORES, OTHER = RNG.normal(size=(5, 3)), RNG.normal(size=(5, 3))

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlcourse import Tensor, nn, optimizers
-from dlcourse.compiled_step import compile_step
 from dlcourse.losses import mse
 from dlcourse.optimizers import SGD
+from dlcourse.training.compiled_step import compile_step
 
 THEIRS = torch.optim.lr_scheduler
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch wants optimizer.step()

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from dlcourse import Tensor
 from dlcourse.optimizers import SGD
-from dlcourse.style import use_book_style
-from dlcourse.surfaces import Path, descend, draw_path, draw_surface, heights
+from dlcourse.views.style import use_book_style
+from dlcourse.views.surfaces import Path, descend, draw_path, draw_surface, heights
 
 CURVATURES = np.array([1.0, 10.0])
 

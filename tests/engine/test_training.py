@@ -10,8 +10,6 @@ import pytest
 import torch
 
 from dlcourse import nn
-from dlcourse.callbacks import Callback, Checkpoint, EarlyStopping
-from dlcourse.data import batches, digits, split, standardise
 from dlcourse.losses import cross_entropy, mse
 from dlcourse.nn import Linear, ReLU, Sequential
 from dlcourse.nn.saving import load_checkpoint
@@ -24,6 +22,8 @@ from dlcourse.optimizers import (
     StepLR,
 )
 from dlcourse.training import DivergenceError, History, accuracy, evaluate, fit
+from dlcourse.training.callbacks import Callback, Checkpoint, EarlyStopping
+from dlcourse.training.data import batches, digits, split, standardise
 
 
 def line(n: int = 20) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ from dlcourse import ops
 from dlcourse.autodiff import Tensor
 from dlcourse.autodiff.node import leaves_of
 from dlcourse.graphs import Symbol, gradients_of, placeholder
-from dlcourse.graphs.compiling import Compiled, compile
+from dlcourse.graphs.compiler.writing import Compiled, compile
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import record_symbols
 from dlcourse.graphs.tracing import placeholder_like

@@ -14,7 +14,7 @@ import numpy as np
 from dlcourse.autodiff import Tensor, raw_value
 from dlcourse.autodiff.contributions import contributions
 from dlcourse.autodiff.sweep import reverse_sweep
-from dlcourse.drawing import Direction, Edge, GraphDrawing, Node
+from dlcourse.graphs.show.graphviz import Direction, Edge, GraphDrawing, Node
 
 
 def draw_graph(

@@ -124,7 +124,7 @@ def _load(name: str, dtype: Any, **options: Any) -> Dataset:
         datasets = importlib.import_module("sklearn.datasets")
     except ImportError as error:
         raise ImportError(
-            f"dlcourse.data.{name} comes with scikit-learn, which is not installed; "
+            f"dlcourse.training.data.{name} comes with scikit-learn, which is not installed; "
             "run: pip install scikit-learn"
         ) from error
     x, y = getattr(datasets, f"load_{name}")(return_X_y=True, **options)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -13,92 +12,26 @@ from dlcourse.autodiff import Tensor, raw_value
 from dlcourse.autodiff.contributions import contributions
 from dlcourse.autodiff.sweep import reverse_sweep
 from dlcourse.autodiff.trees import flatten, unflatten
-from dlcourse.derivation import layout
-from dlcourse.derivation.formulas import (
+from dlcourse.graphs import Graph, Symbol, placeholder
+from dlcourse.graphs.show.graphviz import Direction, GraphDrawing
+from dlcourse.ops import Array
+from dlcourse.views.derivation import layout
+from dlcourse.views.derivation.formulas import (
     Formula,
     name_formula,
     number_formula,
     operation_formula,
 )
-from dlcourse.derivation.rules import rule_formulas
-from dlcourse.drawing import Direction, GraphDrawing
-from dlcourse.figures import draw_graph, history
-from dlcourse.graphs import Graph, Symbol, placeholder
-from dlcourse.ops import Array
+from dlcourse.views.derivation.records import Contribution, Record, Step, Value
+from dlcourse.views.derivation.rules import rule_formulas
+from dlcourse.views.figures import draw_graph, history
 
 
-@dataclass(frozen=True)
-class Value:
-    """A value on the way forward.
-
-    Attributes:
-        kind: A variable (its gradient is wanted), a constant, or the result of an operation.
-        name: What it is called.
-        formula: The operation that makes it, else None.
-        value: The number or array.
-    """
-
-    kind: Literal["variable", "constant", "operation"]
-    name: str
-    formula: Formula | None
-    value: Array
-
-
-@dataclass(frozen=True)
-class Contribution:
-    """What one operation adds to the gradient of one of its operands.
-
-    Attributes:
-        target: The operand's name.
-        rule: The derivative rule, in terms of the names; ``v3_bar`` is the gradient of v3.
-        value: What is added.
-        total: The gradient of the operand so far, of all the contributions until this one.
-        is_first: Whether nothing was there before.
-    """
-
-    target: str
-    rule: Formula
-    value: Array
-    total: Array
-    is_first: bool
-
-
-@dataclass(frozen=True)
-class Step:
-    """One operation on the way back.
-
-    Attributes:
-        name: The result whose gradient is complete by now.
-        formula: The operation that made it.
-        gradient: Its gradient.
-        contributions: What the operation sends back to its operands.
-    """
-
-    name: str
-    formula: Formula
-    gradient: Array
-    contributions: tuple[Contribution, ...]
-
-
-@dataclass(frozen=True)
-class Derivation:
+class Derivation(Record):
     """All steps from an expression to its gradients; it prints as text, Jupyter shows LaTeX.
 
-    Attributes:
-        root: The Tensor that is differentiated.
-        names: Every value's name, by the id of the Tensor.
-        values: The values, in the order of their computation.
-        seed: The gradient that the sweep starts from.
-        steps: The operations, in the order of the sweep.
-        gradients: The gradient of each variable, by its name.
+    It has the attributes of a `Record`.
     """
-
-    root: Tensor
-    names: Mapping[int, str]
-    values: tuple[Value, ...]
-    seed: Array
-    steps: tuple[Step, ...]
-    gradients: Mapping[str, Array]
 
     def __str__(self) -> str:
         return self.text()
@@ -125,7 +58,7 @@ class Derivation:
         """The same expression as a static graph of the variables.
 
         It can be drawn (`dlcourse.graphs.draw`), differentiated and planned
-        (`dlcourse.graphs.plan`, `dlcourse.memory.draw_memory`).
+        (`dlcourse.graphs.plan`, `dlcourse.views.memory.draw_memory`).
         """
         known: dict[int, Any] = {}
         inputs = []

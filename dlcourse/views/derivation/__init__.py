@@ -1,5 +1,6 @@
 """The derivation of a gradient, step by step, as a student would write it down."""
 
-from dlcourse.derivation.steps import Contribution, Derivation, Step, Value, derive
+from dlcourse.views.derivation.records import Contribution, Step, Value
+from dlcourse.views.derivation.steps import Derivation, derive
 
 __all__ = ["Contribution", "Derivation", "Step", "Value", "derive"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dlcourse.graphs.compiler.passes import eliminate_common_subexpressions
 from dlcourse.graphs.graph import Graph
-from dlcourse.graphs.passes import eliminate_common_subexpressions
 from dlcourse.graphs.symbol import Symbol
 
 

@@ -1,6 +1,6 @@
 """A static graph as a picture, and what a pass changed as two.
 
-The form of a node says what it is, see `dlcourse.drawing`.
+The form of a node says what it is, see `dlcourse.graphs.show.graphviz`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.drawing import Direction, Edge, GraphDrawing, Group, Node
+from dlcourse.graphs.control.result_types import has_several_results, result_types, types_text
 from dlcourse.graphs.graph import Graph
-from dlcourse.graphs.matching import match
-from dlcourse.graphs.printing import names_of, parameter_text
-from dlcourse.graphs.result_types import has_several_results, result_types, types_text
+from dlcourse.graphs.show.graphviz import Direction, Edge, GraphDrawing, Group, Node
+from dlcourse.graphs.show.matching import match
+from dlcourse.graphs.show.printing import names_of, parameter_text
 from dlcourse.graphs.symbol import Symbol, type_text
 from dlcourse.ops import Primitive
 
@@ -158,3 +158,6 @@ def _defaults(kernel: Any) -> dict[str, Any]:
 
 def _is_default(value: Any, default: Any) -> bool:
     return type(value) is type(default) and bool(np.all(value == default))
+
+
+Graph.picture = draw  # which a notebook shows

@@ -122,6 +122,15 @@ def _closed(
     return Graph([*inputs, *own], results, name, made)
 
 
+def with_inputs(
+    graph: Graph, values: Sequence[Any], own: Sequence[Symbol], outer: Sequence[Symbol]
+) -> Graph:
+    """The graph with an input for each of ``outer``, also for those that it does not use."""
+    have = {id(x): graph.inputs[len(values) + i] for i, x in enumerate(own)}
+    more = [have.get(id(x), placeholder(x.shape, x.dtype, x.name)) for x in outer]
+    return Graph([*graph.inputs[: len(values)], *more], graph.outputs, graph.name, graph.nodes)
+
+
 def check_types(what: str, got: Sequence[Any], expected: Sequence[Any]) -> None:
     texts = [", ".join(map(type_text, values)) for values in (expected, got)]
     if texts[0] != texts[1]:

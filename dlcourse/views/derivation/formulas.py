@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.graphs.drawing import shown_parameters
-from dlcourse.graphs.printing import parameter_text
+from dlcourse.graphs.show.picture import shown_parameters
+from dlcourse.graphs.show.printing import parameter_text
 from dlcourse.graphs.symbol import Symbol
 from dlcourse.ops import Primitive
 

@@ -1,13 +1,6 @@
-"""Choices and loops as operations of a graph: cond, while_loop and scan.
+"""Loops as operations of a graph: while_loop and scan.
 
-A Python ``if`` or ``for`` is over when the trace is: one branch was taken, the loop is unrolled.
-These operations carry whole graphs (of the branches, of the loop's body) and decide when they run.
-On arrays and Tensors they are plain Python control flow, so the same function runs in either way.
-
-The derivative of each is an operation of the same kind: the gradient of a cond is a cond over the
-branches' gradients, that of a scan is a scan that runs backwards.
-
-Source: jax.lax.cond, while_loop and scan, https://docs.jax.dev/en/latest/jax.lax.html
+Source: jax.lax.while_loop and scan, https://docs.jax.dev/en/latest/jax.lax.html
 """
 
 from __future__ import annotations
@@ -20,7 +13,7 @@ import numpy as np
 from dlcourse import ops
 from dlcourse.autodiff import raw_value
 from dlcourse.autodiff.trees import flatten, unflatten
-from dlcourse.graphs.bundles import (
+from dlcourse.graphs.control.bundles import (
     Bundle,
     Cotangents,
     check_structure,
@@ -32,74 +25,11 @@ from dlcourse.graphs.bundles import (
     spread,
     stacked,
     subgraph,
+    with_inputs,
 )
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import Symbol, placeholder, record_symbols
 from dlcourse.ops import Primitive
-
-# --- cond -----------------------------------------------------------------------------------------
-
-
-def cond(
-    predicate: Any, true: Callable[..., Any], false: Callable[..., Any], *operands: Any
-) -> Any:
-    """``true(*operands)`` if ``predicate`` holds, else ``false(*operands)``; decided when it runs.
-
-    Args:
-        predicate: A boolean of shape (), a Symbol, a Tensor or a number.
-        true, false: Functions that return the same structure of the same shapes and dtypes.
-
-    Raises:
-        TypeError: The branches return different types, or the predicate is no scalar boolean.
-    """
-    if not isinstance(predicate, Symbol):
-        return true(*operands) if bool(predicate) else false(*operands)
-    if predicate.shape != () or predicate.dtype.kind != "b":
-        raise TypeError(f"cond: expected a boolean of shape () to decide on, got {predicate!r}")
-    leaves, structure = flatten(tuple(operands))
-    values = [x for _, x in leaves]
-    branches = []
-    for function, name in ((true, "true"), (false, "false")):
-        branches.append(subgraph(lambda *v, f=function: f(*unflatten(structure, v)), values, name))
-    (yes, result, outer_yes), (no, other_result, outer_no) = branches
-    check_structure("cond: the branches return different types", other_result, result)
-    outer = list({id(x): x for x in (*outer_yes, *outer_no)}.values())
-    yes, no = (_with_inputs(g, values, own, outer) for g, own in ((yes, outer_yes), (no, outer_no)))
-    check_types("cond: the branches return different types", no.outputs, yes.outputs)
-    made = results_of(_cond, [predicate, *values, *outer], yes.outputs, {"true": yes, "false": no})
-    return unflatten(result, made)
-
-
-def _with_inputs(
-    graph: Graph, values: Sequence[Any], own: Sequence[Symbol], outer: Sequence[Symbol]
-) -> Graph:
-    """The graph with an input for each of ``outer``, also for those that it does not use."""
-    have = {id(x): graph.inputs[len(values) + i] for i, x in enumerate(own)}
-    more = [have.get(id(x), placeholder(x.shape, x.dtype, x.name)) for x in outer]
-    return Graph([*graph.inputs[: len(values)], *more], graph.outputs, graph.name, graph.nodes)
-
-
-def _run_cond(predicate: Any, *operands: Any, true: Graph, false: Graph) -> list[Any]:
-    return of_our_own((true if predicate else false).run(*operands), operands)
-
-
-def _cond_rule(
-    i: int, g: Cotangents, y: Bundle, predicate: Any, *operands: Any, true: Graph, false: Graph
-) -> Any:
-    if g.pulled is None:
-        yes, no = pulled_graph(true), pulled_graph(false)
-        seeds = g.filled(y.types)
-        made = results_of(
-            _cond, [predicate, *operands, *seeds], yes.outputs, {"true": yes, "false": no}
-        )
-        g.pulled = [None, *spread(made, operands)]
-    return g.pulled[i]
-
-
-_cond = Primitive("cond", _run_cond, "one of two graphs", {}, each=_cond_rule)
-
-
-# --- while_loop -----------------------------------------------------------------------------------
 
 
 def while_loop(condition: Callable[[Any], Any], body: Callable[[Any], Any], start: Any) -> Any:
@@ -131,10 +61,10 @@ def while_loop(condition: Callable[[Any], Any], body: Callable[[Any], Any], star
     types = test.inputs[: len(values)]
     check_types("while_loop: the body returns other types than it takes", step.outputs, types)
     outer = list({id(x): x for x in (*outer_test, *outer_step)}.values())
-    test = _with_inputs(test, values, outer_test, outer)
-    step = _with_inputs(step, values, outer_step, outer)
+    test = with_inputs(test, values, outer_test, outer)
+    step = with_inputs(step, values, outer_step, outer)
     parameters = {"condition": test, "body": step, "count": len(values)}
-    return unflatten(structure, results_of(_while, [*values, *outer], types, parameters))
+    return unflatten(structure, results_of(while_op, [*values, *outer], types, parameters))
 
 
 def _run_while(*operands: Any, condition: Graph, body: Graph, count: int) -> list[Any]:
@@ -151,7 +81,7 @@ def _no_while_rule(*_arguments: Any, **_parameters: Any) -> NoReturn:
     )
 
 
-_while = Primitive("while_loop", _run_while, "a loop with a condition", {}, each=_no_while_rule)
+while_op = Primitive("while_loop", _run_while, "a loop with a condition", {}, each=_no_while_rule)
 
 
 # --- scan -----------------------------------------------------------------------------------------
@@ -232,7 +162,7 @@ def _scan_symbols(
     parameters = {
         "body": body, "counts": (n, len(items)), "length": length, "reverse": reverse,
     }  # fmt: skip
-    return results_of(_scan, [*carries, *items, *outer], [*body.outputs[:n], *wholes], parameters)
+    return results_of(scan_op, [*carries, *items, *outer], [*body.outputs[:n], *wholes], parameters)
 
 
 def _run_scan(
@@ -321,4 +251,4 @@ def _backward_scan(
     return spread(by_input, body.inputs)
 
 
-_scan = Primitive("scan", _run_scan, "a loop over the first axis", {}, each=_scan_rule)
+scan_op = Primitive("scan", _run_scan, "a loop over the first axis", {}, each=_scan_rule)

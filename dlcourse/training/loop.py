@@ -11,11 +11,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from dlcourse.autodiff import Tensor, no_grad, raw_value
-from dlcourse.callbacks import Callback, Run
-from dlcourse.data import batches
 from dlcourse.nn import Module
 from dlcourse.ops import Array
 from dlcourse.optimizers import LRScheduler, Optimizer, ReduceLROnPlateau
+from dlcourse.training.callbacks import Callback, Run
+from dlcourse.training.data import batches
 
 Metric: TypeAlias = Callable[[Any, Any], Any]  # of the prediction and the target, both batches
 
@@ -114,7 +114,7 @@ def fit(
             ``schedule_each``. One that waits for a plateau is given the validation loss, or
             without validation the loss, of the epoch.
         progress: Whether to show a progress bar, if tqdm is installed.
-        callbacks: What else is to be done, and when to stop: see ``dlcourse.callbacks``.
+        callbacks: What else is to be done, and when to stop: see ``dlcourse.training.callbacks``.
 
     Returns:
         The history. Ctrl-C ends training, and the history has the epochs so far.

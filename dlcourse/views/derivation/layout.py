@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from dlcourse.derivation.formulas import Formula, name_formula, number_formula, number_tex
 from dlcourse.graphs.symbol import type_text
-
-if TYPE_CHECKING:
-    from dlcourse.derivation.steps import Contribution, Derivation
+from dlcourse.views.derivation.formulas import Formula, name_formula, number_formula, number_tex
+from dlcourse.views.derivation.records import Contribution, Record
 
 # Arrays of more elements are shown by their types alone.
 LARGEST = 9
 
 
-def text(derivation: Derivation) -> str:
+def text(derivation: Record) -> str:
     """The tables of the way forward and of the way back."""
     forward = [
         (f"{v.name} = {v.formula.text}" if v.formula else v.name, *_value_columns(v.value))
@@ -46,7 +44,7 @@ def _contribution_row(c: Contribution) -> tuple[str, str, str]:
     return f"  {target} {'=' if c.is_first else '+='} {c.rule.text}", value, kind
 
 
-def _seed(derivation: Derivation) -> Formula:
+def _seed(derivation: Record) -> Formula:
     if derivation.seed.size == 1:
         return number_formula(derivation.seed)
     return Formula("gradient", r"\text{gradient}")
@@ -68,7 +66,7 @@ def value_text(array: Any) -> str:
     return number_formula(array).text
 
 
-def latex(derivation: Derivation) -> str:
+def latex(derivation: Record) -> str:
     """An aligned environment: the values, a gap, the contributions."""
     rows = [
         _row(name_formula(v.name).tex, "=", v.formula.tex if v.formula else None, v.value)

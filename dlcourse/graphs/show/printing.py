@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
-from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import Symbol, type_text
 
 
-def names_of(graph: Graph, taken: Iterable[str] = ()) -> dict[int, str]:
+class GraphLike(Protocol):
+    """What is read of a graph to print it; `dlcourse.graphs.Graph`, which prints itself, has it."""
+
+    inputs: Sequence[Symbol]
+    outputs: Sequence[Any]
+    name: str
+    nodes: Sequence[Symbol]
+
+
+def names_of(graph: GraphLike, taken: Iterable[str] = ()) -> dict[int, str]:
     """What to call each input and each result, by id: an input's own name, then v1, v2, ...
 
     Args:
@@ -34,7 +42,7 @@ def names_of(graph: Graph, taken: Iterable[str] = ()) -> dict[int, str]:
     return names
 
 
-def code(graph: Graph) -> str:
+def code(graph: GraphLike) -> str:
     """The graph as a function of typed arguments, an operation a line."""
     names = names_of(graph)
     arguments = ", ".join(f"{names[id(x)]}: {type_text(x)}" for x in graph.inputs)
@@ -73,8 +81,8 @@ def parameter_text(value: Any) -> str:
     if isinstance(value, tuple):
         inner = ", ".join(map(parameter_text, value))
         return f"({inner},)" if len(value) == 1 else f"({inner})"
-    if isinstance(value, Graph):
-        return value.name
+    if hasattr(value, "nodes"):  # a graph
+        return str(value.name)
     if isinstance(value, np.ndarray | np.generic):
         return operand_text(value, {})
     if isinstance(value, type):

@@ -10,8 +10,8 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.graphs import Plan, Symbol
-from dlcourse.graphs.printing import names_of
-from dlcourse.style import BLUE, GREEN, GREY, ORANGE
+from dlcourse.graphs.show.printing import names_of
+from dlcourse.views.style import BLUE, GREEN, GREY, ORANGE
 
 # With more values than this their names would overlap.
 MOST_NAMES = 60

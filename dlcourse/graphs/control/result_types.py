@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.graphs import bundles
-from dlcourse.graphs.fusion import fused
+from dlcourse.graphs.compiler.fusion import fused
+from dlcourse.graphs.control import bundles
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import Symbol, placeholder, type_text
 from dlcourse.ops import Primitive
@@ -28,7 +28,7 @@ def result_types(
 
 
 def has_several_results(op: Primitive | None) -> bool:
-    """Whether a Symbol of ``op`` stands for several values, see `dlcourse.graphs.bundles`."""
+    """Whether a Symbol of ``op`` stands for several values, see ``bundles``."""
     return op is not None and op.name in CARRIERS and op not in (fused, bundles.item)
 
 

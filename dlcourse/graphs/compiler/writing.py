@@ -20,10 +20,10 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff import raw_value
+from dlcourse.graphs.compiler.passes import optimise
+from dlcourse.graphs.compiler.planning import Plan, Step, plan
 from dlcourse.graphs.graph import Graph
-from dlcourse.graphs.passes import optimise
-from dlcourse.graphs.planning import Plan, Step, plan
-from dlcourse.graphs.printing import call_text, names_of, operand_text
+from dlcourse.graphs.show.printing import call_text, names_of, operand_text
 from dlcourse.graphs.symbol import Symbol, type_text
 from dlcourse.ops import Array
 from dlcourse.ops.kernels import ROWS

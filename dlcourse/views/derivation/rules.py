@@ -7,10 +7,10 @@ from typing import Any
 
 from dlcourse.autodiff import Tensor, raw_value
 from dlcourse.autodiff.sweep import reverse_sweep
-from dlcourse.derivation.formulas import Formula, expression, name_formula
 from dlcourse.graphs import Graph, Symbol, placeholder
-from dlcourse.graphs.passes import simplify
+from dlcourse.graphs.compiler.passes import simplify
 from dlcourse.ops import Array
+from dlcourse.views.derivation.formulas import Formula, expression, name_formula
 
 # A rule with more operations than this is called by its name.
 LONGEST = 30

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.graphs.fusion import fuse_elementwise
+from dlcourse.graphs.compiler.fusion import fuse_elementwise
 from dlcourse.graphs.graph import Graph, rewrite
 from dlcourse.graphs.symbol import Symbol
 

@@ -1,0 +1,1 @@
+"""A graph as text that reads as code, and as a picture."""

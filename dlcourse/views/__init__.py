@@ -1,0 +1,1 @@
+"""What shows the engine: derivations, figures, memory, surfaces. The engine does not know them."""
