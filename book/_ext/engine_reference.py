@@ -25,7 +25,7 @@ from engine_sources import Row
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from dlcourse.graphs.show.graphviz import Edge, GraphDrawing, Node
+from dlcourse.graphs.show.graphviz import DrawnEdge, DrawnNode, GraphDrawing
 
 
 class Operations(SphinxDirective):
@@ -114,9 +114,9 @@ class Layers(SphinxDirective):
         below = engine_sources.direct_imports()
         layers = list(below)
         drawn = GraphDrawing(
-            nodes=[Node("operation", (layer,)) for layer in layers],
+            nodes=[DrawnNode("operation", (layer,)) for layer in layers],
             edges=[
-                Edge(layers.index(layer), layers.index(lower))
+                DrawnEdge(layers.index(layer), layers.index(lower))
                 for layer in layers
                 for lower in below[layer]
             ],

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from dlcourse.frameworks.program import Call, Program, Value, references
-from dlcourse.graphs.show.graphviz import Edge, GraphDrawing, Node
+from dlcourse.frameworks.program import Call, NamedValue, Program, references
+from dlcourse.graphs.show.graphviz import DrawnEdge, DrawnNode, GraphDrawing
 
 LONGEST_CONSTANT = 4  # numbers; of a longer one the shape is shown
 
@@ -19,26 +19,26 @@ def draw_program(program: Program, direction: Literal["TB", "LR"] = "TB") -> Gra
     drawing = GraphDrawing(direction=direction)
     position: dict[str, int] = {}
 
-    def add(node: Node, *names: str) -> None:
+    def add(node: DrawnNode, *names: str) -> None:
         position.update(dict.fromkeys(names, len(drawing.nodes)))
         drawing.nodes.append(node)
 
     for value in program.inputs:
         if value.name in used:
-            add(Node("input", (value.name, _type_text(value))), value.name)
+            add(DrawnNode("input", (value.name, _type_text(value))), value.name)
     for name, constant in program.constants.items():
         if name in used:
-            add(Node("constant", (_constant_text(constant),)), name)
+            add(DrawnNode("constant", (_constant_text(constant),)), name)
     for call in program.calls:
         lines = (call.operation, _details(call), *map(_type_text, call.results[:1]))
-        add(Node("operation", tuple(filter(None, lines))), *(r.name for r in call.results))
+        add(DrawnNode("operation", tuple(filter(None, lines))), *(r.name for r in call.results))
         target = len(drawing.nodes) - 1
         for ref in call.references():
-            drawing.edges.append(Edge(position[ref.name], target))
+            drawing.edges.append(DrawnEdge(position[ref.name], target))
     return drawing
 
 
-def _type_text(value: Value) -> str:
+def _type_text(value: NamedValue) -> str:
     if value.dtype is None:
         return ""
     lengths = "×".join("?" if n is None else str(n) for n in value.shape or ())
@@ -48,7 +48,7 @@ def _type_text(value: Value) -> str:
 def _constant_text(constant: Any) -> str:
     array = np.asarray(constant)
     if array.size > LONGEST_CONSTANT:
-        return _type_text(Value("", array.shape, array.dtype))
+        return _type_text(NamedValue("", array.shape, array.dtype))
     return np.array2string(array, precision=4, separator=", ")
 
 

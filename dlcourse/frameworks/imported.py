@@ -10,10 +10,10 @@ import numpy as np
 
 from dlcourse.frameworks.drawing import draw_program
 from dlcourse.frameworks.program import Program, Table
+from dlcourse.frameworks.tensorflow.operations import TABLE as TENSORFLOW
 from dlcourse.frameworks.tensorflow.reader import read_concrete_function
-from dlcourse.frameworks.tensorflow.table import TABLE as TENSORFLOW
+from dlcourse.frameworks.torch.operations import TABLE as ATEN
 from dlcourse.frameworks.torch.reader import read_exported, read_graph_module
-from dlcourse.frameworks.torch.table import TABLE as ATEN
 from dlcourse.graphs import Graph, Symbol, placeholder
 from dlcourse.graphs.show.graphviz import GraphDrawing
 from dlcourse.ops import Array

@@ -28,7 +28,7 @@ class UnknownOperationError(NotImplementedError):
 
 
 @dataclass(frozen=True)
-class Value:
+class NamedValue:
     """What a framework knows of a value of its graph.
 
     Attributes:
@@ -82,7 +82,7 @@ class Call:
     operation: str
     arguments: tuple[Any, ...]
     attributes: Mapping[str, Any]
-    results: tuple[Value, ...]
+    results: tuple[NamedValue, ...]
     where: str = ""
 
     def __str__(self) -> str:
@@ -108,7 +108,7 @@ class Program:
     """
 
     framework: str
-    inputs: tuple[Value, ...]
+    inputs: tuple[NamedValue, ...]
     stored: Mapping[str, Array]
     constants: Mapping[str, Any]
     calls: tuple[Call, ...]
@@ -201,7 +201,7 @@ def _resolve(arguments: Any, known: Mapping[str, Any]) -> Any:
     return arguments
 
 
-def _as_recorded(result: Any, value: Value) -> Any:
+def _as_recorded(result: Any, value: NamedValue) -> Any:
     """The result in the dtype that the framework recorded, after a check of its shape.
 
     PyTorch and NumPy promote differently (a 0-d array, an integer divided by an integer), so the

@@ -3,12 +3,12 @@
 from dlcourse.graphs.compiler.planning import Plan, plan
 from dlcourse.graphs.compiler.writing import Compiled, compile
 from dlcourse.graphs.control import cond, scan, while_loop
-from dlcourse.graphs.functions import Function, function
 from dlcourse.graphs.gradient import gradient, gradients_of
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.json import from_json, to_json
 from dlcourse.graphs.show.picture import draw, draw_change
 from dlcourse.graphs.symbol import Symbol, placeholder
+from dlcourse.graphs.traced_functions import Function, function
 from dlcourse.graphs.tracing import trace
 
 __all__ = [

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff import Tensor, raw_value
-from dlcourse.ops import Array
-
-Value: TypeAlias = Any  # an array, a Tensor or a Symbol, all with NumPy's operators
+from dlcourse.ops import Array, Value
 
 
 def is_known(x: Value) -> bool:

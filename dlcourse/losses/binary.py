@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.losses.arguments import Value, check_elements, like, pair
+from dlcourse.losses.arguments import check_elements, like, pair
 from dlcourse.losses.reduction import reduce_losses
+from dlcourse.ops import Value
 
 
 def binary_cross_entropy(probabilities: Any, target: Any, *, reduction: str = "mean") -> Value:

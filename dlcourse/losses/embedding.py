@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from dlcourse import ops
-from dlcourse.losses.arguments import Value, check_elements, floating, like
+from dlcourse.losses.arguments import check_elements, floating, like
 from dlcourse.losses.reduction import in_dtype_of, reduce_losses
+from dlcourse.ops import Value
 
 
 def cosine_similarity(a: Any, b: Any, *, axis: int = 1, eps: float = 1e-8) -> Value:

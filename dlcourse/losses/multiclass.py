@@ -14,8 +14,9 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff import raw_value
-from dlcourse.losses.arguments import Value, floating, is_known, like, pair
+from dlcourse.losses.arguments import floating, is_known, like, pair
 from dlcourse.losses.reduction import reduce_losses, sum_over
+from dlcourse.ops import Value
 
 
 def cross_entropy(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from dlcourse import ops
-from dlcourse.losses.arguments import Value
+from dlcourse.ops import Value
 
 
 def l1_penalty(parameters: Iterable[Any], strength: float = 1.0) -> Value:

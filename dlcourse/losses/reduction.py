@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dlcourse import ops
-from dlcourse.losses.arguments import Value
+from dlcourse.ops import Value
 
 _REDUCTIONS: dict[str, Callable[[Value], Value]] = {
     "mean": ops.mean,

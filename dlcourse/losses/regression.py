@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Any
 
 from dlcourse import ops
-from dlcourse.losses.arguments import Value, pair
+from dlcourse.losses.arguments import pair
 from dlcourse.losses.reduction import reduce_losses
+from dlcourse.ops import Value
 
 
 def mse(prediction: Any, target: Any, *, reduction: str = "mean") -> Value:

@@ -9,7 +9,8 @@ import numpy as np
 from dlcourse import ops
 from dlcourse.autodiff import Tensor
 from dlcourse.nn.layers import check_sizes
-from dlcourse.nn.module import Module, Value
+from dlcourse.nn.module import Module
+from dlcourse.ops import Value
 
 
 class ReLU(Module):

@@ -10,8 +10,9 @@ import numpy as np
 from dlcourse import ops
 from dlcourse.autodiff import Tensor
 from dlcourse.nn.layers import Dropout, Linear, check_sizes
-from dlcourse.nn.module import Module, Value
+from dlcourse.nn.module import Module
 from dlcourse.nn.normalisation import LayerNorm
+from dlcourse.ops import Value
 
 
 def scaled_dot_product_attention(

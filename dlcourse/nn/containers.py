@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from typing import Any, overload
 
-from dlcourse.nn.module import Module, Value
+from dlcourse.nn.module import Module
+from dlcourse.ops import Value
 
 
 class Identity(Module):

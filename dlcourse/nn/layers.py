@@ -14,7 +14,8 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff import Tensor
-from dlcourse.nn.module import Module, Value
+from dlcourse.nn.module import Module
+from dlcourse.ops import Value
 from dlcourse.ops.convolution import EachAxis, Padding, each_axis
 
 

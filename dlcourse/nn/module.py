@@ -6,7 +6,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,12 +14,10 @@ from dlcourse.autodiff import Tensor, no_grad
 from dlcourse.autodiff.hooks import HookHandle
 from dlcourse.nn.describing import described, settings_of
 from dlcourse.nn.hooks import Hook, ModuleHooks
-from dlcourse.ops import Array
+from dlcourse.ops import Array, Value
 
 if TYPE_CHECKING:
     from typing import Self
-
-Value: TypeAlias = Any  # a Tensor; in a functional call also an array, or a Symbol of a graph
 
 
 class IncompatibleKeys(NamedTuple):

@@ -11,7 +11,8 @@ import numpy as np
 from dlcourse import ops
 from dlcourse.autodiff import Tensor, stop_gradient
 from dlcourse.nn.layers import check_sizes
-from dlcourse.nn.module import Module, Value
+from dlcourse.nn.module import Module
+from dlcourse.ops import Value
 
 
 class LayerNorm(Module):

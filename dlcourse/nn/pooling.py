@@ -10,8 +10,8 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.nn.module import Module, Value
-from dlcourse.ops import Array
+from dlcourse.nn.module import Module
+from dlcourse.ops import Array, Value
 from dlcourse.ops.convolution import EachAxis, Padding
 
 OutputSize: TypeAlias = int | Sequence[int | None] | None

@@ -17,7 +17,8 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.nn.layers import check_sizes, uniform_parameter
-from dlcourse.nn.module import Module, Value
+from dlcourse.nn.module import Module
+from dlcourse.ops import Value
 
 State: TypeAlias = tuple[Value, ...]  # (h,), or (h, c); each (N, hidden_size)
 

@@ -13,6 +13,7 @@ from dlcourse.ops.primitive import PRIMITIVES as PRIMITIVES
 from dlcourse.ops.primitive import Array as Array
 from dlcourse.ops.primitive import Axis as Axis
 from dlcourse.ops.primitive import Primitive as Primitive
+from dlcourse.ops.primitive import Value as Value
 from dlcourse.ops.primitive import as_value as as_value
 from dlcourse.ops.primitive import primitive as primitive
 from dlcourse.ops.rules import unbroadcast as unbroadcast

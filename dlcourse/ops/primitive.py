@@ -18,8 +18,9 @@ from dlcourse.ops.axis_names import in_our_names
 
 Array: TypeAlias = NDArray[Any]
 Axis: TypeAlias = int | tuple[int, ...] | None
-# A rule's arguments are arrays, Tensors or Symbols, all with NumPy's operators; no narrower type
-# says that.
+# An array, a Tensor or a Symbol, all with NumPy's operators; no narrower type says that.
+Value: TypeAlias = Any
+# A derivative rule: of the gradient, the value and the arguments, all Values.
 Rule: TypeAlias = Callable[..., Any]
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Unpack
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.ops import Array
+from dlcourse.ops import Array, Value
 from dlcourse.optimizers.base import (
     ElementwiseOptimizer,
     Form,
@@ -15,7 +15,6 @@ from dlcourse.optimizers.base import (
     Parameters,
     SharedOptions,
     Slots,
-    Value,
 )
 
 

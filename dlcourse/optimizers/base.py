@@ -11,12 +11,11 @@ import numpy as np
 
 from dlcourse.autodiff import Tensor
 from dlcourse.autodiff.changes import note_changes
-from dlcourse.ops import Array
+from dlcourse.ops import Array, Value
 
 Parameters: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]
 Closure: TypeAlias = Callable[[], Tensor]
 Options: TypeAlias = Mapping[str, Any]
-Value: TypeAlias = Any  # an array, or a symbol of a static graph
 Slots: TypeAlias = dict[str, Value]  # what a rule remembers of a parameter, by name
 Form: TypeAlias = Literal["torch", "keras"]
 

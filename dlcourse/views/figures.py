@@ -14,7 +14,7 @@ import numpy as np
 from dlcourse.autodiff import Tensor, raw_value
 from dlcourse.autodiff.contributions import contributions
 from dlcourse.autodiff.sweep import reverse_sweep
-from dlcourse.graphs.show.graphviz import Direction, Edge, GraphDrawing, Node
+from dlcourse.graphs.show.graphviz import Direction, DrawnEdge, DrawnNode, GraphDrawing
 
 
 def draw_graph(
@@ -77,7 +77,7 @@ def _draw_own(
         for place, x in enumerate(_inputs(value)):
             g = arriving.get((id(value), id(x), place))
             text = None if g is None else _value_text(g)
-            drawing.edges.append(Edge(position[id(x)], position[id(value)], text))
+            drawing.edges.append(DrawnEdge(position[id(x)], position[id(value)], text))
     return drawing
 
 
@@ -110,14 +110,14 @@ def history(root: Tensor) -> list[Any]:
     return list(found.values())
 
 
-def _own_node(value: Any, name: str | None, gradient: str | None) -> Node:
+def _own_node(value: Any, name: str | None, gradient: str | None) -> DrawnNode:
     array = raw_value(value)
     text = _value_text(array)
     named = text if name is None else f"{name} = {text}"
     if isinstance(value, Tensor) and value.op is not None:
-        return Node("operation", (value.op.name, named), gradient)
+        return DrawnNode("operation", (value.op.name, named), gradient)
     is_input = isinstance(value, Tensor) and value.requires_grad
-    return Node("input" if is_input or name else "constant", (named,), gradient)
+    return DrawnNode("input" if is_input or name else "constant", (named,), gradient)
 
 
 def _gradients(
@@ -144,7 +144,7 @@ def _gradients(
 def _draw_torch(root: Any, names: Mapping[str, Any], direction: Direction) -> GraphDrawing:
     if root.grad_fn is None:
         text = next((f"{name} = " for name, value in names.items() if value is root), "")
-        return GraphDrawing([Node("input", (text + _torch_text(root),))], [], direction)
+        return GraphDrawing([DrawnNode("input", (text + _torch_text(root),))], [], direction)
     called: dict[Any, tuple[str, Any]] = {}
     for name, value in names.items():
         called[value if value.grad_fn is None else value.grad_fn] = (name, value)
@@ -158,11 +158,11 @@ def _draw_torch(root: Any, names: Mapping[str, Any], direction: Direction) -> Gr
         lines: tuple[str, ...] = () if leaf is not None else (function.name(),)
         if value is not None:
             lines += ((f"{name} = " if name else "") + _torch_text(value),)
-        drawing.nodes.append(Node("operation" if leaf is None else "input", lines))
+        drawing.nodes.append(DrawnNode("operation" if leaf is None else "input", lines))
     for function in functions:
         for source, _ in function.next_functions:
             if source is not None:
-                drawing.edges.append(Edge(position[source], position[function]))
+                drawing.edges.append(DrawnEdge(position[source], position[function]))
     return drawing
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks.formulas import known_ints, rule, window_counts
+from dlcourse.frameworks.compositions import known_ints, rule, window_counts
 
 
 def _first(image: Any) -> Any:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks import formulas
-from dlcourse.frameworks.formulas import (
+from dlcourse.frameworks import compositions
+from dlcourse.frameworks.compositions import (
     SELU_ALPHA,
     SELU_SCALE,
     accumulated,
@@ -161,10 +161,10 @@ TABLE: dict[str, Callable[..., Any]] = {
     "Relu6": lambda a: ops.clip(a, low=0, high=6),
     "Selu": lambda a: ops.elu(a, alpha=SELU_ALPHA) * SELU_SCALE,
     "IsFinite": ops.isfinite, "IsNan": ops.isnan,
-    "FloorDiv": lambda a, b: ops.floor(ops.divide(a, b)), "FloorMod": formulas.remainder,
-    "TruncateDiv": lambda a, b: formulas.trunc(ops.divide(a, b)), "Mod": formulas.fmod,
-    "TruncateMod": formulas.fmod, "Inv": ops.reciprocal, "IsInf": formulas.isinf,
-    **{name: getattr(formulas, name.lower()) for name in (
+    "FloorDiv": lambda a, b: ops.floor(ops.divide(a, b)), "FloorMod": compositions.remainder,
+    "TruncateDiv": lambda a, b: compositions.trunc(ops.divide(a, b)), "Mod": compositions.fmod,
+    "TruncateMod": compositions.fmod, "Inv": ops.reciprocal, "IsInf": compositions.isinf,
+    **{name: getattr(compositions, name.lower()) for name in (
         "Acos", "Acosh", "Asin", "Asinh", "Atanh", "Xlogy",
     )},
     "Xdivy": lambda a, b: ops.where(ops.equal(a, 0), 0, a / ops.where(ops.equal(a, 0), 1, b)),
@@ -202,7 +202,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "Cumsum": _cumulative(lambda a, axis: ops.cumsum(a, axis=axis), 0),
     "Cumprod": _cumulative(lambda a, axis: accumulated(ops.multiply, a, axis), 1),
     "CumulativeLogsumexp": _cumulative(
-        lambda a, axis: accumulated(formulas.logaddexp, a, axis), -np.inf),
+        lambda a, axis: accumulated(compositions.logaddexp, a, axis), -np.inf),
     "All": _reduction(ops.min), "Any": _reduction(ops.max),
     "L2Loss": lambda a: ops.sum(ops.square(a)) / 2,
     "Softmax": ops.softmax, "LogSoftmax": ops.log_softmax,

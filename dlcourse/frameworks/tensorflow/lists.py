@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks.formulas import known_int, known_ints, take
+from dlcourse.frameworks.compositions import known_int, known_ints, take
 
 
 @dataclass(frozen=True)

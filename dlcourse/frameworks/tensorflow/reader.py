@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from dlcourse.frameworks.program import Call, Program, Ref, Table, Value
+from dlcourse.frameworks.program import Call, NamedValue, Program, Ref, Table
 from dlcourse.ops import Array
 
 # Operations that call functions: the attributes that name them.
@@ -60,7 +60,7 @@ def read_concrete_function(function: Any, table: Table) -> Program:
                 raise ValueError(f"{tensor.name}: expected variables only, got another resource")
             name = names[id(variable)]
             stored[name] = np.array(variable.numpy())
-            given.append(Value(name, stored[name].shape, stored[name].dtype))
+            given.append(NamedValue(name, stored[name].shape, stored[name].dtype))
             bound[tensor.name] = Variable(name)
             reader.state[name] = Ref(name)
         else:
@@ -119,7 +119,7 @@ class _Reader:
             results = [_value(prefix + tensor.name, tensor) for tensor in op.outputs]
             bound.update((t.name, Ref(prefix + t.name)) for t in op.outputs)
         else:  # what has a variable and no result assigns to it
-            results = [Value(f"{prefix}{op.name}:{name}") for name in variables]
+            results = [NamedValue(f"{prefix}{op.name}:{name}") for name in variables]
         self._call(op, arguments, _attributes(op, self.table), results, prefix)
         if not op.outputs:
             self.state.update((n, Ref(r.name)) for n, r in zip(variables, results, strict=True))
@@ -153,7 +153,7 @@ class _Reader:
             bound.update((t.name, a) for t, a in pairs if isinstance(a, Variable))
         else:
             variables = dict.fromkeys(a.name for a in given if isinstance(a, Variable))
-            results += [Value(f"{prefix}{op.name}:{name}") for name in variables]
+            results += [NamedValue(f"{prefix}{op.name}:{name}") for name in variables]
             new = {name: Ref(f"{prefix}{op.name}:{name}") for name in variables}
         self._call(op, arguments, programs, results, prefix)
         self.state.update((name, ref) for name, ref in new.items() if name in changed)
@@ -186,7 +186,7 @@ class _Reader:
         return program, {name for name, ref in reader.state.items() if ref != before[name]}
 
     def _call(
-        self, op: Any, arguments: list[Any], attributes: Any, results: list[Value], prefix: str
+        self, op: Any, arguments: list[Any], attributes: Any, results: list[NamedValue], prefix: str
     ) -> None:
         values = (self.state[a.name] if isinstance(a, Variable) else a for a in arguments)
         where = _where(op, prefix)
@@ -228,14 +228,14 @@ def _attributes(op: Any, table: Table) -> dict[str, Any]:
     return {k: v.decode() if isinstance(v, bytes) else v for k, v in values.items()}
 
 
-def _value(name: str, tensor: Any) -> Value:
+def _value(name: str, tensor: Any) -> NamedValue:
     if tensor.dtype in ("variant", "resource"):  # a list of tensors, or a variable
-        return Value(name)
+        return NamedValue(name)
     shape = None if tensor.shape.rank is None else tuple(tensor.shape.as_list())
     dtype = np.dtype(tensor.dtype.as_numpy_dtype)
     if dtype.kind not in "biuf":
-        return Value(name, shape, foreign=tensor.dtype.name)
-    return Value(name, shape, dtype)
+        return NamedValue(name, shape, foreign=tensor.dtype.name)
+    return NamedValue(name, shape, dtype)
 
 
 def _unique_names(variables: Any) -> Mapping[int, str]:

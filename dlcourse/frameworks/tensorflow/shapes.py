@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks.formulas import (
+from dlcourse.frameworks.compositions import (
     at,
     diagonal_index,
     known_int,

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks import formulas
-from dlcourse.frameworks.formulas import SELU_ALPHA, SELU_SCALE, rule
+from dlcourse.frameworks import compositions
+from dlcourse.frameworks.compositions import SELU_ALPHA, SELU_SCALE, rule
 from dlcourse.frameworks.torch.rows import Rows, overloads, same
 
 # --- Arithmetic -------------------------------------------------------------------------------
@@ -29,7 +29,7 @@ def _divided(a: Any, b: Any, *, rounding_mode: str | None = None) -> Any:
     quotient = ops.divide(a, b)
     if rounding_mode is None:
         return quotient
-    return ops.floor(quotient) if rounding_mode == "floor" else formulas.trunc(quotient)
+    return ops.floor(quotient) if rounding_mode == "floor" else compositions.trunc(quotient)
 
 
 def _of_booleans(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -121,7 +121,7 @@ TABLE: Rows = {
             "maximum", "minimum", "reciprocal", "round", "rsqrt", "sigmoid", "sign", "sin", "sinh",
             "sqrt", "square", "tan", "tanh",
         )},
-        **{name: getattr(formulas, name) for name in (
+        **{name: getattr(compositions, name) for name in (
             "acos", "acosh", "asin", "asinh", "atanh", "fmax", "fmin", "isinf", "logaddexp",
             "signbit", "sinc", "trunc",
         )},
@@ -129,13 +129,13 @@ TABLE: Rows = {
         "atan": ops.arctan, "atan2": ops.arctan2,
         "exp2": lambda a: ops.power(2.0, a),
         "log2": lambda a: ops.log(a) / math.log(2), "log10": lambda a: ops.log(a) / math.log(10),
-        "frac": lambda a: a - formulas.trunc(a),
+        "frac": lambda a: a - compositions.trunc(a),
         "deg2rad": lambda a: a * (math.pi / 180), "rad2deg": lambda a: a * (180 / math.pi),
-        "logit": lambda a, eps=None: formulas.logit(
+        "logit": lambda a, eps=None: compositions.logit(
             a if eps is None else ops.clip(a, low=eps, high=1 - eps)),
         "nan_to_num": _nan_to_num,
         "heaviside": lambda a, at_zero: ops.where(ops.equal(a, 0), at_zero, ops.greater(a, 0)),
-        "logical_xor": formulas.logical_xor,
+        "logical_xor": compositions.logical_xor,
         "addcmul": lambda a, b, c, *, value=1: a + b * c * value,
         "addcdiv": lambda a, b, c, *, value=1: a + b / c * value,
         "bitwise_not": _of_booleans(ops.logical_not),
@@ -168,18 +168,18 @@ TABLE: Rows = {
         "add": _scaled(ops.add), "sub": _scaled(ops.subtract),
         "rsub": lambda a, b, alpha=1: b - (a if alpha == 1 else a * alpha),
         "mul": ops.multiply, "div": ops.divide,
-        "remainder": formulas.remainder, "fmod": formulas.fmod,
+        "remainder": compositions.remainder, "fmod": compositions.fmod,
         "eq": ops.equal, "ne": ops.not_equal, "lt": ops.less, "le": ops.less_equal,
         "gt": ops.greater, "ge": ops.greater_equal,
         "masked_fill": lambda a, mask, value: ops.where(mask, value, a),
         "lerp": lambda a, b, weight: a + (b - a) * weight,
-        "copysign": lambda a, b: ops.abs(a) * ops.where(formulas.signbit(b), -1, 1),
+        "copysign": lambda a, b: ops.abs(a) * ops.where(compositions.signbit(b), -1, 1),
         "bitwise_and": _of_booleans(ops.logical_and), "__and__": _of_booleans(ops.logical_and),
         "bitwise_or": _of_booleans(ops.logical_or), "__or__": _of_booleans(ops.logical_or),
-        "bitwise_xor": _of_booleans(formulas.logical_xor),
-        "__xor__": _of_booleans(formulas.logical_xor),
+        "bitwise_xor": _of_booleans(compositions.logical_xor),
+        "__xor__": _of_booleans(compositions.logical_xor),
     }),
-    **overloads("Tensor Scalar_Other Scalar_Self", {"xlogy": formulas.xlogy}),
+    **overloads("Tensor Scalar_Other Scalar_Self", {"xlogy": compositions.xlogy}),
     **overloads("Tensor_mode Scalar_mode", {"div": _divided}),
     **overloads("Tensor_Tensor Tensor_Scalar Scalar", {"pow": ops.power}),
     **overloads("self ScalarSelf ScalarOther Scalar", {"where": ops.where}),

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks.formulas import overwritten, put, take
+from dlcourse.frameworks.compositions import overwritten, put, take
 from dlcourse.frameworks.torch.rows import Rows, overloads
 
 # --- Indices of several axes ------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks.formulas import along, labelled
+from dlcourse.frameworks.compositions import along, labelled
 from dlcourse.frameworks.torch.rows import Rows, overloads
 
 MEAN, SUM = 1, 2  # how aten numbers the reductions of a loss; 0 is none

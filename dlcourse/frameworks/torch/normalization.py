@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks.formulas import along, moments, standardize_gradient
+from dlcourse.frameworks.compositions import along, moments, standardize_gradient
 from dlcourse.frameworks.torch.rows import Rows, overloads
 
 # --- Batch normalisation ----------------------------------------------------------------------

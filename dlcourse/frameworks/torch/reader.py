@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.frameworks.program import Call, Program, Ref, UnknownOperationError, Value
+from dlcourse.frameworks.program import Call, NamedValue, Program, Ref, UnknownOperationError
 from dlcourse.ops import Array
 
 # How PyTorch lays values out in memory, which does not change the numbers.
@@ -137,7 +137,7 @@ def _decomposition(target: Any) -> Any:
     return None if getattr(rule, "__module__", "").startswith("torch._refs") else rule
 
 
-def _recorded_again(given: Sequence[Value], module: Any, rules: dict[Any, Any]) -> Any:
+def _recorded_again(given: Sequence[NamedValue], module: Any, rules: dict[Any, Any]) -> Any:
     """The module's graph, decomposed, in which only a copy_ at the end overwrites inputs."""
     import torch
     from torch.fx.experimental.proxy_tensor import make_fx
@@ -195,7 +195,7 @@ def _arguments(arguments: Any, names: Mapping[str, str]) -> Any:
     return arguments
 
 
-def _given(node: Any) -> Value:
+def _given(node: Any) -> NamedValue:
     value = _value(node.name, node.meta.get("val"))
     if value.dtype is None:
         raise ValueError(
@@ -205,14 +205,14 @@ def _given(node: Any) -> Value:
     return value
 
 
-def _value(name: str, recorded: Any) -> Value:
+def _value(name: str, recorded: Any) -> NamedValue:
     if not hasattr(recorded, "dtype"):
-        return Value(name)
+        return NamedValue(name)
     shape = tuple(n if type(n) is int else None for n in recorded.shape)
     dtype = _dtype(recorded.dtype)
     if isinstance(dtype, str):
-        return Value(name, shape, foreign=dtype)
-    return Value(name, shape, dtype)
+        return NamedValue(name, shape, foreign=dtype)
+    return NamedValue(name, shape, dtype)
 
 
 def _dtype(dtype: Any) -> np.dtype[Any] | str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks.formulas import accumulated, along, at, logaddexp, rule
+from dlcourse.frameworks.compositions import accumulated, along, at, logaddexp, rule
 from dlcourse.frameworks.torch.rows import Rows, axis_of, cast, overloads
 
 # --- Linear algebra ---------------------------------------------------------------------------

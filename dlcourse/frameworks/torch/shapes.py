@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks.formulas import at, diagonal_index, padded_places, replaced
+from dlcourse.frameworks.compositions import at, diagonal_index, padded_places, replaced
 from dlcourse.frameworks.torch.rows import Rows, cast, overloads, same
 
 # --- Shapes -----------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.frameworks.formulas import along, rule
+from dlcourse.frameworks.compositions import along, rule
 from dlcourse.frameworks.torch.rows import Rows, overloads
 
 # --- Convolution ------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ MARGIN: Mapping[Kind, str] = {
 
 
 @dataclass(frozen=True)
-class Node:
+class DrawnNode:
     """One value of a graph: something that was given, a constant, or the result of an operation.
 
     Attributes:
@@ -49,7 +49,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class Edge:
+class DrawnEdge:
     """From the node ``source`` to the node ``target`` (positions in ``GraphDrawing.nodes``).
 
     Attributes:
@@ -81,8 +81,8 @@ class GraphDrawing:
         groups: The frames.
     """
 
-    nodes: list[Node] = field(default_factory=list)
-    edges: list[Edge] = field(default_factory=list)
+    nodes: list[DrawnNode] = field(default_factory=list)
+    edges: list[DrawnEdge] = field(default_factory=list)
     direction: Direction = "TB"
     groups: list[Group] = field(default_factory=list)
 
@@ -141,7 +141,7 @@ def _colored(text: str) -> str:
     return f'<font color="{GRADIENT_COLOR}">{escape(text)}</font>'
 
 
-def _node_label(node: Node) -> str:
+def _node_label(node: DrawnNode) -> str:
     first, *rest = node.lines
     lines = [f"<b>{escape(first)}</b>" if node.kind == "operation" else escape(first)]
     lines += [escape(line) for line in rest]

@@ -13,7 +13,7 @@ import numpy as np
 
 from dlcourse.graphs.control.result_types import has_several_results, result_types, types_text
 from dlcourse.graphs.graph import Graph
-from dlcourse.graphs.show.graphviz import Direction, Edge, GraphDrawing, Group, Node
+from dlcourse.graphs.show.graphviz import Direction, DrawnEdge, DrawnNode, GraphDrawing, Group
 from dlcourse.graphs.show.matching import match
 from dlcourse.graphs.show.printing import names_of, parameter_text
 from dlcourse.graphs.symbol import Symbol, type_text
@@ -78,21 +78,21 @@ def _add(drawing: GraphDrawing, graph: Graph, marks: Mapping[int, str]) -> Group
     own: list[int] = []
     frames = []
 
-    def add(node: Node) -> int:
+    def add(node: DrawnNode) -> int:
         drawing.nodes.append(node)
         own.append(len(drawing.nodes) - 1)
         return own[-1]
 
     def add_constant(x: Any) -> int:
-        return add(Node("constant", (_constant_text(x),), is_output=id(x) in outputs))
+        return add(DrawnNode("constant", (_constant_text(x),), is_output=id(x) in outputs))
 
     for x in graph.inputs:
         lines = (names[id(x)], type_text(x))
-        place[id(x)] = add(Node("input", lines, is_output=id(x) in outputs))
+        place[id(x)] = add(DrawnNode("input", lines, is_output=id(x) in outputs))
     for node in graph.nodes:
         lines = (_operation_text(node), f"{names[id(node)]}: {_result_text(node)}")
         mark = marks.get(id(node))
-        here = add(Node("operation", lines, is_output=id(node) in outputs, mark=mark))
+        here = add(DrawnNode("operation", lines, is_output=id(node) in outputs, mark=mark))
         place[id(node)] = here
         for x in node.inputs or ():
             if id(x) not in place:
@@ -100,7 +100,7 @@ def _add(drawing: GraphDrawing, graph: Graph, marks: Mapping[int, str]) -> Group
                 constant = add_constant(x)
                 if isinstance(x, np.ndarray):
                     place[id(x)] = constant
-            drawing.edges.append(Edge(place.get(id(x), own[-1]), here))
+            drawing.edges.append(DrawnEdge(place.get(id(x), own[-1]), here))
         inner = [
             Group(f"{key} of {names[id(node)]}", part.nodes, part.groups)
             for key, value in node.parameters.items()

@@ -12,7 +12,7 @@ from dlcourse.views.derivation.formulas import Formula
 
 
 @dataclass(frozen=True)
-class Value:
+class ForwardValue:
     """A value on the way forward.
 
     Attributes:
@@ -66,20 +66,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Record:
-    """All steps from an expression to its gradients.
-
-    Attributes:
-        root: The Tensor that is differentiated.
-        names: Every value's name, by the id of the Tensor.
-        values: The values, in the order of their computation.
-        seed: The gradient that the sweep starts from.
-        steps: The operations, in the order of the sweep.
-        gradients: The gradient of each variable, by its name.
-    """
+    """The data of a `Derivation`, which describes them."""
 
     root: Tensor
     names: Mapping[int, str]
-    values: tuple[Value, ...]
+    values: tuple[ForwardValue, ...]
     seed: Array
     steps: tuple[Step, ...]
     gradients: Mapping[str, Array]

@@ -22,15 +22,21 @@ from dlcourse.views.derivation.formulas import (
     number_formula,
     operation_formula,
 )
-from dlcourse.views.derivation.records import Contribution, Record, Step, Value
-from dlcourse.views.derivation.rules import rule_formulas
+from dlcourse.views.derivation.records import Contribution, ForwardValue, Record, Step
+from dlcourse.views.derivation.rule_formulas import rule_formulas
 from dlcourse.views.figures import draw_graph, history
 
 
 class Derivation(Record):
     """All steps from an expression to its gradients; it prints as text, Jupyter shows LaTeX.
 
-    It has the attributes of a `Record`.
+    Attributes:
+        root: The Tensor that is differentiated.
+        names: Every value's name, by the id of the Tensor.
+        values: The values, in the order of their computation.
+        seed: The gradient that the sweep starts from.
+        steps: The operations, in the order of the sweep.
+        gradients: The gradient of each variable, by its name.
     """
 
     def __str__(self) -> str:
@@ -188,7 +194,7 @@ def _atom(x: Any, names: Mapping[int, str]) -> Formula:
 
 def _forward(
     root: Tensor, names: Mapping[int, str], formulas: Mapping[int, Formula]
-) -> tuple[Value, ...]:
+) -> tuple[ForwardValue, ...]:
     values = []
     for x in _in_order(root):
         if id(x) not in names:  # a number, which stands in the formulas
@@ -197,10 +203,12 @@ def _forward(
         if isinstance(x, Tensor) and x.op is not None:
             operands = [formulas[id(v)] for v in x.inputs or ()]
             made = operation_formula(x.op, operands, x.parameters, x.size == 1)
-            values.append(Value("operation", name, made, value))
+            values.append(ForwardValue("operation", name, made, value))
         else:
             is_variable = isinstance(x, Tensor) and x.requires_grad
-            values.append(Value("variable" if is_variable else "constant", name, None, value))
+            values.append(
+                ForwardValue("variable" if is_variable else "constant", name, None, value)
+            )
     return tuple(values)
 
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from dlcourse import ops
-from dlcourse.frameworks import ImportedGraph, UnknownOperationError, formulas, from_torch
+from dlcourse.frameworks import ImportedGraph, UnknownOperationError, compositions, from_torch
 from frameworks.torch_tools import assert_same, export, normal, seeded
 
 
@@ -211,4 +211,4 @@ def test_gradients_divided_by_the_frequency_of_words_are_refused() -> None:
 
 def test_an_operation_without_a_rule_for_an_argument_is_an_error() -> None:
     with pytest.raises(ValueError, match="argmax has no derivative rule for 'a'"):
-        formulas.rule(ops.argmax, "a")
+        compositions.rule(ops.argmax, "a")
