@@ -13,7 +13,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from dlcourse.grading.sandbox import require_sandbox
+from dlcourse.grading.sandbox.confinement import require_sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -29,7 +29,7 @@ from notebook_metadata import METADATA
 from products import present_files, run, shown, write_products
 from traitlets.config import Config
 
-from dlcourse.grading.assignment import load_assignment
+from dlcourse.grading.assignments.assignment import load_assignment
 from dlcourse.grading.errors import AssignmentError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dlcourse.grading.files import atomic_write
+from dlcourse.grading.records.files import atomic_write
 
 MANIFEST = ".generated.json"
 # What programs leave behind while one works in a folder; it is nobody's work and no product.

@@ -6,17 +6,14 @@ Source: torch.Tensor.register_hook
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from dlcourse.autodiff.node import tick
 from dlcourse.ops.failures import users_line
 
-if TYPE_CHECKING:
-    from dlcourse.autodiff.tensor import Tensor
-
-Hook: TypeAlias = "Callable[[Tensor], Tensor | None]"
+Hook: TypeAlias = Callable[[Any], Any]  # from a Tensor, the gradient, to another or None
 
 
 class HookHandle:
@@ -31,7 +28,7 @@ class HookHandle:
         self._hooks.pop(self._key, None)
 
 
-def run_hooks(tensor: Tensor, g: Any) -> Any:
+def run_hooks(tensor: Any, g: Any) -> Any:
     """The gradient ``g`` of ``tensor``, an array or a Tensor, as the hooks leave it; of its type.
 
     Raises:

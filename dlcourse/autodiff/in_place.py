@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dlcourse.autodiff.changes import note_change
 from dlcourse.autodiff.node import Node
 from dlcourse.autodiff.recording import mode
+from dlcourse.autodiff.versions import note_change
 from dlcourse.ops import Array
 from dlcourse.ops.failures import explain_change, misuse, users_line
 

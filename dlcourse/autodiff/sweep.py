@@ -8,14 +8,14 @@ Source: Griewank & Walther, Evaluating Derivatives (2008), chapter 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from dlcourse import ops
+from dlcourse.autodiff import versions
 from dlcourse.autodiff.anomaly import checked_rule
-from dlcourse.autodiff.changes import check_unchanged, latest_change
 from dlcourse.autodiff.node import Node, recorded_graph
 from dlcourse.autodiff.recording import mode
 from dlcourse.ops.kernels import add_at, is_basic
@@ -44,74 +44,82 @@ def reverse_sweep(
             ends as at a leaf, and the node's hooks are left to the caller that goes on.
     """
     graph = recorded_graph(root, follow)
-    leading = None if towards is None else _leading_to(towards, graph, follow)
+    reached = None if towards is None else _leading_to(towards, graph, follow)
     oldest = next((x.created for x in graph if x.op is not None), 0)
-    overwritten = oldest < latest_change() and hasattr(root, "data")
-    anomaly = mode.anomaly and hasattr(root, "data")
-    gradients: dict[int, Any] = {id(root): seed}
-    sums: set[int] = set()  # where the gradient is an array that was made here by adding
+    was_changed = oldest < versions.latest_change and hasattr(root, "data")
+    sums = _Sums(root, seed, raw)
     while graph:
         node: Any = graph.pop()
-        g = gradients.pop(id(node), None)
+        g = sums.gradients.pop(id(node), None)
         if g is None:  # a path that every rule cut off
             continue
-        is_end = follow is not None and not follow(node)
-        if node.hooks and not is_end:
+        goes_on = follow is None or follow(node)
+        if node.hooks and goes_on:
             g = node.run_hooks(g)
         yield node, g
-        op, inputs = node.op, node.inputs
-        if op is None or is_end:
+        if node.op is None or not goes_on:
             continue
-        y, arguments = (node.data, node.raw_inputs) if raw else (node, inputs)
-        if overwritten:
-            check_unchanged(node)
-        rules = op.rules if op.each is None else op.rules_for(len(inputs))
-        is_part = op is ops.getitem and not anomaly and is_basic(node.parameters["index"])
-        for x, value, rule in zip(inputs, arguments, rules, strict=True):
-            if rule is None or not isinstance(x, Node) or not x._requires_grad:
-                continue
-            if leading is not None and id(x) not in leading:
-                continue
-            key = id(x)
-            if is_part and key in gradients:
-                # Not as an array of zeros around g: in a loop over the parts it would be quadratic.
-                gradients[key] = _added_at(gradients[key], g, node, raw and key in sums)
-                sums.add(key)
-                continue
-            if anomaly:
-                part = checked_rule(node, rule, g, y, arguments)
-            else:
-                part = rule(g, y, *arguments, **node.parameters)
-            if part.shape != value.shape:
-                part = ops.unbroadcast(part, value.shape)
-            if part.dtype != value.dtype:
-                part = ops.astype(part, value.dtype)
-            if key in gradients:
-                if raw and key in sums:
-                    gradients[key] += part
-                else:
-                    gradients[key] = gradients[key] + part
-                    sums.add(key)
-            elif x.op is None and raw and not _is_fresh(part, g, y, arguments):
-                gradients[key] = part.copy()
-            else:
-                gradients[key] = part
+        if was_changed:
+            versions.check_unchanged(node)
+        if not (node.op is ops.getitem and sums.add_part(node, g)):
+            for i, part in sent_back(node, g, raw, reached):
+                sums.add(node.inputs[i], part, node, g)
         if not retain:
             node.inputs = node.raw_inputs = None
 
 
-def _added_at(total: Any, g: Any, part: Node, in_place: bool) -> Any:
-    """``total``, the gradient of an array, with ``g``, that of a part of it, added."""
-    if in_place and isinstance(total, np.ndarray):
-        return add_at(total, g, out=total, **part.parameters)
-    return ops.add_at(total, g, **part.parameters)
+def sent_back(
+    node: Any, g: Any, raw: bool, reached: Set[int] | None = None
+) -> list[tuple[int, Any]]:
+    """What the operation that made ``node`` contributes to the gradients of its inputs.
+
+    This is the chain rule for one operation: d(loss)/d(input) = g times d(node)/d(input), for each
+    path from the input to the loss. The gradient of a value is the sum of what all operations that
+    use it send back.
+
+    Args:
+        node: The result of the operation.
+        g: Its gradient d(loss)/d(node), of its shape and dtype: an array, or a Node.
+        raw: Run the rules on the arrays of Tensors, else on the Nodes themselves.
+        reached: The ids of the inputs to send to; by default all that require a gradient.
+
+    Returns:
+        Positions of inputs, each with a part of that input's gradient, of its shape and dtype.
+    """
+    op, parameters = node.op, node.parameters
+    y, arguments = (node.data, node.raw_inputs) if raw else (node, node.inputs)
+    rules = op.rules if op.each is None else op.rules_for(len(arguments))
+    is_checked = mode.anomaly and hasattr(node, "data")
+    parts = []
+    for i, (x, rule) in enumerate(zip(node.inputs, rules, strict=True)):
+        if rule is None or not isinstance(x, Node) or not x._requires_grad:
+            continue
+        if reached is not None and id(x) not in reached:
+            continue
+        if is_checked:
+            part = checked_rule(node, rule, g, y, arguments)
+        else:
+            part = rule(g, y, *arguments, **parameters)
+        value = arguments[i]
+        if part.shape != value.shape:
+            part = ops.unbroadcast(part, value.shape)
+        if part.dtype != value.dtype:
+            part = ops.astype(part, value.dtype)
+        parts.append((i, part))
+    return parts
 
 
-def _is_fresh(part: Any, g: Any, y: Any, arguments: list[Any]) -> bool:
-    """Whether a rule made the array ``part`` rather than handing on one that it was given."""
-    if part.base is not None or part is g or part is y:
-        return False
-    return id(part) not in map(id, arguments)
+def gradients_at(nodes: Sequence[Node], root: Node, seed: Any, **options: Any) -> list[Any]:
+    """d(root)/d(x) for each x of ``nodes``; None where root does not depend on it.
+
+    Args:
+        nodes: Leaves or results.
+        root, seed, options: As for `reverse_sweep`.
+    """
+    wanted = {id(x) for x in nodes}
+    sweep = reverse_sweep(root, seed, towards=wanted, **options)
+    found = {id(node): g for node, g in sweep if id(node) in wanted}
+    return [found.get(id(x)) for x in nodes]
 
 
 def _leading_to(
@@ -125,3 +133,56 @@ def _leading_to(
         if any(id(x) in leading for x in node.inputs or ()):
             leading.add(id(node))
     return leading
+
+
+# --- Adding up, in place where that is safe -----------------------------------------------------
+
+
+class _Sums:
+    """The gradients on their way: of each node the sum of what was sent back to it so far."""
+
+    __slots__ = ("gradients", "made_here", "raw")
+
+    def __init__(self, root: Node, seed: Any, raw: bool) -> None:
+        self.raw = raw
+        self.gradients: dict[int, Any] = {id(root): seed}
+        self.made_here: set[int] = set()  # whose gradient is an array that was made by adding
+
+    def add(self, x: Node, part: Any, sender: Any, g: Any) -> None:
+        """Add what the operation of ``sender``, whose gradient is ``g``, sends back to ``x``."""
+        key = id(x)
+        if key not in self.gradients:
+            # A leaf's gradient is given away, so it must not be an array that others hold too.
+            if x.op is None and self.raw and not _is_fresh(part, g, sender):
+                part = part.copy()
+            self.gradients[key] = part
+        elif self.raw and key in self.made_here:
+            self.gradients[key] += part
+        else:
+            self.gradients[key] = self.gradients[key] + part
+            self.made_here.add(key)
+
+    def add_part(self, node: Any, g: Any) -> bool:
+        """Add the gradient of ``node``, a part of an array, to that of the array, if there is one.
+
+        Not as an array of zeros around ``g``: in a loop over the parts that would be quadratic.
+        """
+        if mode.anomaly:
+            return False
+        (x,) = node.inputs
+        total = self.gradients.get(id(x))
+        if total is None or not is_basic(node.parameters["index"]):
+            return False
+        in_place = self.raw and id(x) in self.made_here and isinstance(total, np.ndarray)
+        add_to = add_at if in_place else ops.add_at
+        options = {"out": total} if in_place else {}
+        self.gradients[id(x)] = add_to(total, g, **node.parameters, **options)
+        self.made_here.add(id(x))
+        return True
+
+
+def _is_fresh(part: Any, g: Any, sender: Any) -> bool:
+    """Whether a rule made the array ``part`` rather than handing on one that it was given."""
+    if part.base is not None or part is g or part is sender.data:
+        return False
+    return id(part) not in map(id, sender.raw_inputs)

@@ -15,7 +15,7 @@ from dlcourse.autodiff.hooks import Hook, HookHandle, run_hooks
 from dlcourse.autodiff.in_place import InPlace, raw_index
 from dlcourse.autodiff.node import tick
 from dlcourse.autodiff.recording import Recording, mode
-from dlcourse.autodiff.sweep import reverse_sweep
+from dlcourse.autodiff.sweep import gradients_at, reverse_sweep
 from dlcourse.ops import Array, Primitive
 from dlcourse.ops.failures import KERNEL_ERRORS, explain_failure, misuse
 
@@ -203,7 +203,8 @@ class Tensor(InPlace):
         if not create_graph:
             # A NumPy number, where it is one, is quicker to calculate with than an array of it.
             seed = seed.data.copy() if self.op is None else seed.data[()]
-        with Recording(create_graph):
+        outer, mode.recording = mode.recording, create_graph
+        try:
             for tensor, g in reverse_sweep(
                 self, seed, raw=not create_graph, retain=retain, towards=wanted
             ):
@@ -212,6 +213,8 @@ class Tensor(InPlace):
                         tensor._accumulate(g)
                 elif tensor._retains_grad or (wanted is not None and id(tensor) in wanted):
                     tensor._accumulate(g if create_graph else g.copy())
+        finally:
+            mode.recording = outer
 
     def _accumulate(self, g: Any) -> None:
         """Add g to self.grad; g is a Tensor if the sweep is recorded, else an array of our own."""
@@ -321,19 +324,17 @@ def gradients(
     Source: torch.autograd.grad.
     """
     inputs = _checked_inputs("gradients", inputs)
-    wanted = {id(x) for x in inputs}
     seed = _seed(output, gradient)
+    start = seed if create_graph else seed.data
     retain = create_graph if retain_graph is None else retain_graph
-    found: dict[int, Any] = {}
     with Recording(create_graph):
-        start = seed if create_graph else seed.data
-        for tensor, g in reverse_sweep(
-            output, start, raw=not create_graph, retain=retain, towards=wanted, follow=follow
-        ):
-            if id(tensor) in wanted:
-                # A copy: it may be the gradient of several tensors, the seed, or a view.
-                found[id(tensor)] = g.astype(g.dtype) if create_graph else Tensor(g)
-    return [found.get(id(x)) for x in inputs]
+        found = gradients_at(
+            inputs, output, start, raw=not create_graph, retain=retain, follow=follow
+        )
+        # Copies: one may be the gradient of several tensors, the seed, or a view.
+        return [
+            None if g is None else g.astype(g.dtype) if create_graph else Tensor(g) for g in found
+        ]
 
 
 def _checked_inputs(name: str, inputs: Tensor | Sequence[Tensor]) -> list[Tensor]:
@@ -372,7 +373,7 @@ def _seed(root: Tensor, gradient: Any) -> Tensor:
             "requires_grad=True (or it was computed under no_grad, or detached)"
         )
     if gradient is None:
-        if root.size != 1:
+        if root.data.size != 1:
             raise misuse(
                 f"backward() needs a scalar to differentiate, got shape {root.shape}. Reduce it, "
                 "for example with .sum() or .mean(), or pass gradient= of that shape."

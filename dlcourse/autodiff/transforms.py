@@ -31,7 +31,7 @@ from dlcourse.autodiff.arguments import (
 from dlcourse.autodiff.batching import batched_variable
 from dlcourse.autodiff.node import Node, leaves_of
 from dlcourse.autodiff.recording import enable_grad, is_recording
-from dlcourse.autodiff.sweep import reverse_sweep
+from dlcourse.autodiff.sweep import gradients_at
 from dlcourse.autodiff.tensor import Tensor, gradients
 
 
@@ -275,19 +275,21 @@ def _sweep(
     if not isinstance(y, Tensor):
         return _sweep_nodes(y, variables, gradient)
     if not y.requires_grad:
-        return tuple(Tensor(np.zeros(x.shape, x.dtype)) for x in variables)
+        return _zeros_for_none([None] * len(variables), variables)
     found = gradients(y, variables, gradient, retain_graph=True, create_graph=record)
-    return tuple(
-        Tensor(np.zeros(x.shape, x.dtype)) if g is None else g
-        for x, g in zip(variables, found, strict=True)
-    )
+    return _zeros_for_none(found, variables)
 
 
 def _sweep_nodes(y: Node, variables: Sequence[Any], gradient: Any) -> tuple[Any, ...]:
     """The same inside vmap, where the rules run on the values of all examples."""
     seed = np.ones(y.shape, y.dtype) if gradient is None else gradient
-    wanted = {id(x) for x in variables}
     with enable_grad():
-        sweep = reverse_sweep(y, seed, raw=False, towards=wanted)
-        found = {id(x): g for x, g in sweep if id(x) in wanted}
-    return tuple(found.get(id(x), Tensor(np.zeros(x.shape, x.dtype))) for x in variables)
+        found = gradients_at(variables, y, seed, raw=False)
+    return _zeros_for_none(found, variables)
+
+
+def _zeros_for_none(found: Sequence[Any], variables: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(
+        Tensor(np.zeros(x.shape, x.dtype)) if g is None else g
+        for x, g in zip(variables, found, strict=True)
+    )

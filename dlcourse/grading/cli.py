@@ -14,15 +14,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 from sqlalchemy.exc import DatabaseError
 
-from dlcourse.grading.assignment import find_assignment, load_assignment
-from dlcourse.grading.course import open_course
+from dlcourse.grading.assignments.assignment import find_assignment, load_assignment
+from dlcourse.grading.assignments.course import open_course
+from dlcourse.grading.assignments.submission import find_students
 from dlcourse.grading.errors import AssignmentError, GraderBusy, GradingError, UsageError
-from dlcourse.grading.marks import Marks
+from dlcourse.grading.marking.marks import Marks
 from dlcourse.grading.pipeline import ClassResult, grade_class
-from dlcourse.grading.runs import Runs
-from dlcourse.grading.sandbox import SandboxUnavailable, require_sandbox
-from dlcourse.grading.submission import find_students
-from dlcourse.grading.table import printable, terminal_table
+from dlcourse.grading.records.table import printable, terminal_table
+from dlcourse.grading.sandbox.confinement import SandboxUnavailable, require_sandbox
+from dlcourse.grading.sandbox.runs import Runs
 
 DONE, FAILED, USAGE, NO_SANDBOX, BAD_ASSIGNMENT, BUSY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 

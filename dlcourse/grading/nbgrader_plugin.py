@@ -17,14 +17,14 @@ from nbgrader.converters import Autograde, NbGraderException
 from traitlets import Bool
 from traitlets.config import Config
 
-from dlcourse.grading.assignment import find_assignment, load_assignment
-from dlcourse.grading.course import course_of
+from dlcourse.grading.assignments.assignment import find_assignment, load_assignment
+from dlcourse.grading.assignments.course import course_of
+from dlcourse.grading.assignments.submission import find_students
 from dlcourse.grading.errors import GradingError, UsageError
-from dlcourse.grading.marks import Marks
+from dlcourse.grading.marking.marks import Marks
 from dlcourse.grading.pipeline import default_jobs, grade_class
-from dlcourse.grading.runs import Runs
-from dlcourse.grading.sandbox import require_sandbox
-from dlcourse.grading.submission import find_students
+from dlcourse.grading.sandbox.confinement import require_sandbox
+from dlcourse.grading.sandbox.runs import Runs
 
 MODULES = (
     nbgrader.converters,
@@ -101,10 +101,10 @@ def configure(config: Config) -> None:
     """Make nbgrader grade, show and return submissions as safely as ``dlcourse grade`` does."""
     for module in MODULES:
         module.Autograde = SandboxedAutograde
-    config.GenerateFeedback.exporter_class = "dlcourse.grading.feedback.FeedbackExporter"
+    config.GenerateFeedback.exporter_class = "dlcourse.grading.feedback.page.FeedbackExporter"
     # formgrader renders autograded notebooks in the instructor's browser with this exporter.
     config.HTMLExporter.sanitize_html = True
     config.HTMLExporter.filters = {
-        "markdown2html": "dlcourse.grading.sanitize.markdown_to_html",
-        "clean_html": "dlcourse.grading.sanitize.clean_html",
+        "markdown2html": "dlcourse.grading.feedback.sanitize.markdown_to_html",
+        "clean_html": "dlcourse.grading.feedback.sanitize.clean_html",
     }

@@ -25,20 +25,25 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from dlcourse.grading.assignment import Assignment
-from dlcourse.grading.course import Course
+from dlcourse.grading.assignments.assignment import Assignment
+from dlcourse.grading.assignments.course import Course
+from dlcourse.grading.assignments.rebuild import has_known_cells, rebuild
+from dlcourse.grading.assignments.submission import (
+    Submission,
+    SubmissionError,
+    parse_notebook,
+    read_submission,
+)
 from dlcourse.grading.errors import GraderBusy, GradingError
-from dlcourse.grading.feedback import feedback_page
-from dlcourse.grading.files import atomic_write
-from dlcourse.grading.gradebook import MarkBook, Row
-from dlcourse.grading.marks import Marks, mark, no_marks, probe_calls
-from dlcourse.grading.rebuild import has_known_cells, rebuild
-from dlcourse.grading.reference import reference_answers
-from dlcourse.grading.report import refusal, report, stopped_cells
-from dlcourse.grading.runs import Runs
-from dlcourse.grading.sandbox import all_ended
-from dlcourse.grading.submission import Submission, SubmissionError, parse_notebook, read_submission
-from dlcourse.grading.table import csv_text
+from dlcourse.grading.feedback.page import feedback_page
+from dlcourse.grading.feedback.report import refusal, report, stopped_cells
+from dlcourse.grading.marking.marks import Marks, mark, no_marks, probe_calls
+from dlcourse.grading.marking.reference import reference_answers
+from dlcourse.grading.records.files import atomic_write
+from dlcourse.grading.records.gradebook import MarkBook, Row
+from dlcourse.grading.records.table import csv_text
+from dlcourse.grading.sandbox.confinement import all_ended
+from dlcourse.grading.sandbox.runs import Runs
 
 
 @dataclass(frozen=True)
@@ -226,7 +231,7 @@ def _fingerprint(assignment: Assignment, submission: Submission, runs: Runs) -> 
 def _grader_version() -> str:
     """The grader's own source, and the packages that student code meets."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     for package in ("numpy", "ipython", "nbgrader", "nbconvert"):
         digest.update(f"{package} {version(package)}\n".encode())

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.autodiff.sweep import reverse_sweep
+from dlcourse.autodiff.sweep import gradients_at
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import Symbol, record_symbols
 
@@ -20,19 +20,16 @@ def gradients_of(output: Any, inputs: Sequence[Symbol], seed: Any = None) -> lis
         inputs: Floating point Symbols that the output may depend on.
         seed: d(loss)/d(output), of the shape of the output; ones by default.
     """
-    found: dict[int, Any] = {}
+    found: list[Any] = [None] * len(inputs)
     if seed is None and np.size(output) != 1:
         raise TypeError(f"gradient: expected a scalar to differentiate, got {np.shape(output)}")
     if isinstance(output, Symbol) and output.dtype.kind == "f":
         if seed is None:
             seed = np.ones(output.shape, output.dtype)
-        wanted = {id(x) for x in inputs}
-        found = {
-            id(node): g
-            for node, g in reverse_sweep(output, seed, raw=False, towards=wanted)
-            if id(node) in wanted
-        }
-    return [found.get(id(x), np.zeros(x.shape, x.dtype)) for x in inputs]
+        found = gradients_at(inputs, output, seed, raw=False)
+    return [
+        np.zeros(x.shape, x.dtype) if g is None else g for x, g in zip(inputs, found, strict=True)
+    ]
 
 
 def gradient(graph: Graph, wrt: Sequence[int] | None = None, with_value: bool = True) -> Graph:

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeAlias, TypedDict
 import numpy as np
 
 from dlcourse.autodiff import Tensor
-from dlcourse.autodiff.changes import note_changes
+from dlcourse.autodiff.versions import note_changes
 from dlcourse.ops import Array, Value
 
 Parameters: TypeAlias = Iterable[Tensor] | Iterable[dict[str, Any]]

@@ -12,7 +12,7 @@ from typing import Any
 
 from dlcourse import ops
 from dlcourse.autodiff import Tensor
-from dlcourse.autodiff.changes import note_change
+from dlcourse.autodiff.versions import note_change
 from dlcourse.optimizers.base import Form
 
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from dlcourse.autodiff import Tensor
-from dlcourse.autodiff.changes import note_change
+from dlcourse.autodiff.versions import note_change
 from dlcourse.ops import Array
 from dlcourse.optimizers.base import Closure, Optimizer, Options, Parameters
 

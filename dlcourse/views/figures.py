@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse.autodiff import Tensor, raw_value
-from dlcourse.autodiff.contributions import contributions
-from dlcourse.autodiff.sweep import reverse_sweep
+from dlcourse.autodiff.sweep import reverse_sweep, sent_back
 from dlcourse.graphs.show.graphviz import Direction, DrawnEdge, DrawnNode, GraphDrawing
 
 
@@ -133,7 +132,7 @@ def _gradients(
     arriving: dict[tuple[int, int, int], Any] = {}
     for node, g in reverse_sweep(root, np.ones_like(root.data), raw=True):
         total[id(node)] = g
-        for place, part in contributions(node, g).items():
+        for place, part in sent_back(node, g, raw=True) if node.op else ():
             arriving[id(node), id(node.inputs[place]), place] = part
     return total, arriving
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import tracemalloc
 import weakref
+from pathlib import Path
+from types import FrameType
 
+import engine_sources
 import numpy as np
 import pytest
 import torch
 
 import dlcourse as dl
-from dlcourse import Tensor, enable_grad, no_grad
+from dlcourse import Tensor, enable_grad, no_grad, ops
+from dlcourse.autodiff.sweep import gradients_at, reverse_sweep, sent_back
 
 
 def variable(data) -> Tensor:
@@ -485,3 +490,39 @@ def test_tensors_are_indices_too() -> None:
     x[rows].sum().backward()
     np.testing.assert_array_equal(x.grad.data, [1.0, 0.0, 2.0])
     np.testing.assert_array_equal(x[x > 15].data, [20.0, 30.0])
+
+
+def test_what_one_operation_sends_back_adds_up_to_the_gradients_of_the_sweep() -> None:
+    x, w = Tensor([1.0, -2.0], requires_grad=True), Tensor([[3.0], [0.5]], requires_grad=True)
+    loss = ((x * w).tanh() * x + x).sum()
+    swept, summed = {}, {id(loss): np.array(1.0)}
+    for node, g in reverse_sweep(loss, np.array(1.0), raw=True):
+        swept[id(node)] = g
+        np.testing.assert_allclose(summed[id(node)], g)
+        for i, part in sent_back(node, g, raw=True) if node.op else ():
+            assert part.shape == node.inputs[i].shape
+            summed[id(node.inputs[i])] = summed.get(id(node.inputs[i]), 0) + part
+    assert swept.keys() == summed.keys()
+    assert gradients_at([w, Tensor(1.0), x], loss, np.array(1.0), raw=True)[1] is None
+
+
+def test_backward_stays_within_the_core_of_the_engine() -> None:
+    """Hooks, versions and anomaly mode are not called where they are not in use."""
+    x = Tensor([3.0, 4.0], requires_grad=True)
+    loss = (x * Tensor([1.0, 2.0]) + x).tanh().sum()
+    package = Path(ops.__file__).parents[1]
+    called = set()
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        file = Path(frame.f_code.co_filename)
+        if event == "call" and file.is_relative_to(package):
+            called.add(file.relative_to(package).as_posix())
+
+    sys.setprofile(note)
+    try:
+        loss.backward()
+    finally:
+        sys.setprofile(None)
+    # A kernel is what an operation computes; the rules run it.
+    assert called - {"ops/kernels.py"} <= {*engine_sources.CORE}
+    assert "autodiff/sweep.py" in called

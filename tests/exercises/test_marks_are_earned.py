@@ -15,7 +15,7 @@ from answers import read_answers, with_answers
 from exercise_grader import ROOT, Grader, outcomes
 from nbformat import NotebookNode
 
-from dlcourse.grading.marks import PASSED, Marks
+from dlcourse.grading.marking.marks import PASSED, Marks
 from exercises import assignments, read_source
 
 SOLUTIONS = ROOT / "solutions"

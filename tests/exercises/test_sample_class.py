@@ -8,9 +8,9 @@ import pytest
 from exercise_grader import Grader
 from sample_class import ASSIGNMENT, FILE, STUDENTS, spies, write_class
 
-from dlcourse.grading.marks import Marks
+from dlcourse.grading.marking.marks import Marks
 from dlcourse.grading.pipeline import grade_submission
-from dlcourse.grading.submission import find_students, read_submission
+from dlcourse.grading.assignments.submission import find_students, read_submission
 
 
 @pytest.fixture(scope="module")

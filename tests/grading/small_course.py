@@ -10,7 +10,7 @@ from textwrap import dedent
 import nbformat
 from nbformat import NotebookNode
 
-from dlcourse.grading.assignment import Assignment, grade_id, load_assignment
+from dlcourse.grading.assignments.assignment import Assignment, grade_id, load_assignment
 
 NAME = "01-squares"
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from small_course import CHECKS, NAME, NOTEBOOK, assignment_of, make_course
 
-from dlcourse.grading.assignment import find_assignment, grade_id
+from dlcourse.grading.assignments.assignment import find_assignment, grade_id
 from dlcourse.grading.errors import AssignmentError, UsageError
 
 

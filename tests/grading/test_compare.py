@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dlcourse.grading.compare import same
+from dlcourse.grading.marking.compare import same
 
 NAN, INF = float("nan"), float("inf")
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from nbgrader.api import Gradebook
 
-from dlcourse.grading.database import open_gradebook
 from dlcourse.grading.errors import DatabaseUnusable
+from dlcourse.grading.records.database import open_gradebook
 
 
 def url(file: Path) -> str:

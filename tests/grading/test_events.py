@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from dlcourse.grading.events import (
+from dlcourse.grading.sandbox.events import (
     DTYPES,
     MAX_DEPTH,
     UnreadableError,
@@ -23,7 +23,7 @@ from dlcourse.grading.events import (
     read_answer,
     read_outputs,
 )
-from dlcourse.grading.runner import encode
+from dlcourse.grading.sandbox.runner import encode
 
 numbers = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers())
 texts = st.text(st.characters(exclude_categories=["Cs"]))

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 from nbformat import NotebookNode
 
-from dlcourse.grading import execute
-from dlcourse.grading.execute import Limits, ProbeCall, ProbeResult, run_notebook, run_probes
+from dlcourse.grading.sandbox import execute
+from dlcourse.grading.sandbox.execute import (
+    Limits,
+    ProbeCall,
+    ProbeResult,
+    run_notebook,
+    run_probes,
+)
 
 LIMITS = Limits(
     cell_seconds=1.5,

@@ -8,11 +8,11 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from small_course import NAME, NOTEBOOK, RIGHT, answered, assignment_of, make_course
 
-from dlcourse.grading.assignment import grade_id
-from dlcourse.grading.feedback import CONTENT_SECURITY_POLICY, FeedbackExporter
-from dlcourse.grading.marks import CheckMark, Marks, QuestionMark
-from dlcourse.grading.report import refusal, report
-from dlcourse.grading.sanitize import clean_html
+from dlcourse.grading.assignments.assignment import grade_id
+from dlcourse.grading.feedback.page import CONTENT_SECURITY_POLICY, FeedbackExporter
+from dlcourse.grading.feedback.report import refusal, report
+from dlcourse.grading.feedback.sanitize import clean_html
+from dlcourse.grading.marking.marks import CheckMark, Marks, QuestionMark
 
 ATTACKS = [
     "<script>alert(1)</script>",

@@ -17,11 +17,12 @@ from small_course import NAME, RIGHT, answered, assignment_of, code, hand_in, ma
 from sqlalchemy.exc import OperationalError
 
 from dlcourse.__main__ import main
-from dlcourse.grading import cli, pipeline, sandbox
-from dlcourse.grading.course import open_course
+from dlcourse.grading import cli, pipeline
+from dlcourse.grading.assignments.course import open_course
 from dlcourse.grading.errors import GradingError
-from dlcourse.grading.runs import Runs
-from dlcourse.grading.sandbox import Limits, SandboxUnavailable, require_sandbox
+from dlcourse.grading.sandbox import confinement as sandbox
+from dlcourse.grading.sandbox.confinement import Limits, SandboxUnavailable, require_sandbox
+from dlcourse.grading.sandbox.runs import Runs
 
 try:
     require_sandbox()

@@ -8,8 +8,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 from small_course import RIGHT, answered, assignment_of, make_course
 
-from dlcourse.grading.assignment import Assignment, grade_id
-from dlcourse.grading.rebuild import rebuild
+from dlcourse.grading.assignments.assignment import Assignment, grade_id
+from dlcourse.grading.assignments.rebuild import rebuild
 
 
 @pytest.fixture(scope="module")

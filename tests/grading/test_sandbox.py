@@ -13,11 +13,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from dlcourse.grading import sandbox as sandbox_module
-from dlcourse.grading.execute import Limits, ProbeCall, run_notebook, run_probes
-from dlcourse.grading.mounts import COURSE_ROOT, interpreter, system_mounts
-from dlcourse.grading.sandbox import Sandbox, SandboxUnavailable, require_sandbox
-from dlcourse.grading.seccomp import syscall_filter
+from dlcourse.grading.sandbox import confinement as sandbox_module
+from dlcourse.grading.sandbox.confinement import Sandbox, SandboxUnavailable, require_sandbox
+from dlcourse.grading.sandbox.execute import Limits, ProbeCall, run_notebook, run_probes
+from dlcourse.grading.sandbox.mounts import COURSE_ROOT, interpreter, system_mounts
+from dlcourse.grading.sandbox.seccomp import syscall_filter
 
 
 def run(source: str, **options: object) -> str:
@@ -83,7 +83,10 @@ def test_no_file_of_the_course_can_be_found_or_opened(secrets, monkeypatch):
     search = search.replace("SKIPPED", repr(installed))
     assert run(search) == "True []\n"
     asked = [str(path) for path in secrets]
-    asked += [str(COURSE_ROOT / "pyproject.toml"), str(COURSE_ROOT / "dlcourse/grading/execute.py")]
+    asked += [
+        str(COURSE_ROOT / "pyproject.toml"),
+        str(COURSE_ROOT / "dlcourse/grading/sandbox/execute.py"),
+    ]
     lines = run(DIRECT.replace("PATHS", repr(asked))).split()
     assert lines == ["FileNotFoundError"] * len(asked)
 
@@ -277,7 +280,7 @@ def test_an_exception_in_the_grader_ends_the_sandbox(nothing_left, monkeypatch):
 def test_the_sandbox_ends_with_the_grader():
     program = """
 import nbformat
-from dlcourse.grading.execute import run_notebook
+from dlcourse.grading.sandbox.execute import run_notebook
 cell = nbformat.v4.new_code_cell("import time; time.sleep(100)")
 run_notebook(nbformat.v4.new_notebook(cells=[cell]))
 """

@@ -8,14 +8,14 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 from small_course import NAME, hand_in
 
-from dlcourse.grading.errors import UsageError
-from dlcourse.grading.submission import (
+from dlcourse.grading.assignments.submission import (
     MAX_NOTEBOOK_BYTES,
     SubmissionError,
     find_students,
     parse_notebook,
     read_submission,
 )
+from dlcourse.grading.errors import UsageError
 
 EMPTY = nbformat.writes(new_notebook())
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from dlcourse.grading.assignment import Assignment, load_assignment
-from dlcourse.grading.execute import Limits
-from dlcourse.grading.marks import Marks, mark, probe_calls
-from dlcourse.grading.rebuild import rebuild
-from dlcourse.grading.reference import reference_answers
-from dlcourse.grading.runs import Runs
+from dlcourse.grading.assignments.assignment import Assignment, load_assignment
+from dlcourse.grading.assignments.rebuild import rebuild
+from dlcourse.grading.marking.marks import Marks, mark, probe_calls
+from dlcourse.grading.marking.reference import reference_answers
+from dlcourse.grading.sandbox.execute import Limits
+from dlcourse.grading.sandbox.runs import Runs
 
 ROOT = Path(__file__).resolve().parents[2]
 # Shorter than in a real run: a check that hangs should cost the tests little.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dlcourse.autodiff import Tensor, raw_value
-from dlcourse.autodiff.sweep import reverse_sweep
+from dlcourse.autodiff.sweep import sent_back
 from dlcourse.graphs import Graph, Symbol, placeholder
 from dlcourse.graphs.compiler.passes import simplify
 from dlcourse.ops import Array
@@ -41,18 +41,16 @@ def rule_formulas(node: Tensor, name: str, formulas: Mapping[int, Formula]) -> d
     known |= {id(y): formulas[id(node)], id(g): name_formula(name, node.size == 1, bar=True)}
     named = _named_rule(node.op.name, known[id(g)])
     try:
-        swept = list(reverse_sweep(y, g, raw=False))
+        parts = list(sent_back(y, g, raw=False))
     except TypeError:
         return dict.fromkeys(range(len(operands)), named)
-    parts = [(x, part) for x, part in swept if x is not y]
     given = [x for x in (*operands, y, g) if isinstance(x, Symbol)]
     graph = simplify(Graph(given, [part for _, part in parts]))
     sizes = _written_operations(graph)
-    found = {
-        id(x): expression(part, known) if sizes.get(id(part), 0) <= LONGEST else named
-        for (x, _), part in zip(parts, graph.outputs, strict=True)
+    return {
+        i: expression(part, known) if sizes.get(id(part), 0) <= LONGEST else named
+        for (i, _), part in zip(parts, graph.outputs, strict=True)
     }
-    return {i: found[id(x)] for i, x in enumerate(operands) if id(x) in found}
 
 
 def _written_operations(graph: Graph) -> dict[int, int]:

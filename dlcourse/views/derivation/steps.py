@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse.autodiff import Tensor, raw_value
-from dlcourse.autodiff.contributions import contributions
-from dlcourse.autodiff.sweep import reverse_sweep
+from dlcourse.autodiff.sweep import reverse_sweep, sent_back
 from dlcourse.autodiff.trees import flatten, unflatten
 from dlcourse.graphs import Graph, Symbol, placeholder
 from dlcourse.graphs.show.graphviz import Direction, GraphDrawing
@@ -224,7 +223,7 @@ def _backward(
             continue
         rules = rule_formulas(node, names[id(node)], formulas)
         sent = []
-        for place, part in contributions(node, g).items():
+        for place, part in sent_back(node, g, raw=True):
             x = node.inputs[place]
             before = total.get(id(x))
             total[id(x)] = part if before is None else before + part

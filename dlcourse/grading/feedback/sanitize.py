@@ -17,7 +17,7 @@ from latex2mathml.converter import convert
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 
-from dlcourse.grading.rebuild import ADDED
+from dlcourse.grading.assignments.rebuild import ADDED
 
 # fmt: off
 TAGS = frozenset({

@@ -23,7 +23,7 @@ from dlcourse.ops import Array, Primitive
 
 # By the id of the array that owns the memory: the time, by what, and whether the array still lives.
 _changes: dict[int, list[Any]] = {}
-_latest = 0
+latest_change = 0  # the time of the latest change of any array
 
 
 def _owner(array: Array) -> Array:
@@ -39,26 +39,21 @@ def note_change(array: Array, how: str) -> None:
 
 def note_changes(arrays: Iterable[Array], how: str) -> None:
     """Remember that each of ``arrays`` was changed now."""
-    global _latest
-    _latest = tick()
+    global latest_change
+    latest_change = tick()
     for array in arrays:
         owner = array if array.base is None else _owner(array)
         key = id(owner)
         known = _changes.get(key)
         if known is None:
             alive = weakref.ref(owner, partial(_forget, key))
-            _changes[key] = [_latest, how, alive]
+            _changes[key] = [latest_change, how, alive]
         else:
-            known[0], known[1] = _latest, how
+            known[0], known[1] = latest_change, how
 
 
 def _forget(key: int, _dead: Any) -> None:
     _changes.pop(key, None)
-
-
-def latest_change() -> int:
-    """The time of the latest change of any array."""
-    return _latest
 
 
 def check_unchanged(node: Any) -> None:

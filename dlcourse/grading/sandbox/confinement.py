@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from dlcourse.grading.errors import GradingError
-from dlcourse.grading.mounts import (
+from dlcourse.grading.sandbox.mounts import (
     COURSE_ROOT,
     FRAMEWORKS,
     interpreter,
@@ -32,7 +32,7 @@ from dlcourse.grading.mounts import (
     package_mounts,
     system_mounts,
 )
-from dlcourse.grading.seccomp import syscall_filter
+from dlcourse.grading.sandbox.seccomp import syscall_filter
 
 SCRATCH = "/scratch"
 FILES = "/files.tar"

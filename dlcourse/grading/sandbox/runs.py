@@ -8,9 +8,9 @@ from pathlib import Path
 
 from nbformat import NotebookNode
 
-from dlcourse.grading.assignment import Assignment
-from dlcourse.grading.execute import ProbeCall, ProbeResult, run_notebook, run_probes
-from dlcourse.grading.sandbox import Limits
+from dlcourse.grading.assignments.assignment import Assignment
+from dlcourse.grading.sandbox.confinement import Limits
+from dlcourse.grading.sandbox.execute import ProbeCall, ProbeResult, run_notebook, run_probes
 
 
 @dataclass(frozen=True)

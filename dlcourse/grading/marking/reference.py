@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 
-from dlcourse.grading.assignment import Assignment
-from dlcourse.grading.compare import same
+from dlcourse.grading.assignments.assignment import Assignment
+from dlcourse.grading.assignments.rebuild import rebuild
 from dlcourse.grading.errors import AssignmentError
-from dlcourse.grading.execute import ProbeResult
-from dlcourse.grading.marks import probe_calls
-from dlcourse.grading.rebuild import rebuild
-from dlcourse.grading.runs import Runs
+from dlcourse.grading.marking.compare import same
+from dlcourse.grading.marking.marks import probe_calls
+from dlcourse.grading.sandbox.execute import ProbeResult
+from dlcourse.grading.sandbox.runs import Runs
 
 _answers: dict[tuple[str, Runs], Mapping[str, ProbeResult]] = {}
 _lock = threading.Lock()

@@ -13,9 +13,9 @@ from html import escape
 import nbformat
 from nbformat import NotebookNode
 
-from dlcourse.grading.assignment import Assignment, grade_id
-from dlcourse.grading.marks import PASSED, Marks, QuestionMark
-from dlcourse.grading.sanitize import clean_outputs
+from dlcourse.grading.assignments.assignment import Assignment, grade_id
+from dlcourse.grading.feedback.sanitize import clean_outputs
+from dlcourse.grading.marking.marks import PASSED, Marks, QuestionMark
 
 IMAGE_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg"}
 

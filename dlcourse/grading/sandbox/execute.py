@@ -26,14 +26,14 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from dlcourse.grading.errors import GradingError
-from dlcourse.grading.events import (
+from dlcourse.grading.sandbox.confinement import RUNNER, Limits, Sandbox, sandbox, unconfined
+from dlcourse.grading.sandbox.events import (
     ProbeStatus,
     UnreadableError,
     parse_json,
     read_answer,
     read_outputs,
 )
-from dlcourse.grading.sandbox import RUNNER, Limits, Sandbox, sandbox, unconfined
 
 DEFAULT_LIMITS = Limits()
 GRACE_SECONDS = 2.0  # that the runner has to stop a unit by itself before the sandbox is ended

@@ -14,7 +14,7 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import GetGrades
 from traitlets.config import Config
 
-from dlcourse.grading.sanitize import clean_html, clean_outputs, markdown_to_html
+from dlcourse.grading.feedback.sanitize import clean_html, clean_outputs, markdown_to_html
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "

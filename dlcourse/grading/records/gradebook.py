@@ -20,11 +20,11 @@ from nbgrader.utils import is_solution, is_task
 from sqlalchemy import JSON, Boolean, Column, MetaData, String, Table, Text, delete, insert, select
 from traitlets.config import Config
 
-from dlcourse.grading.assignment import Assignment, grade_id
-from dlcourse.grading.database import open_gradebook
+from dlcourse.grading.assignments.assignment import Assignment, grade_id
+from dlcourse.grading.assignments.rebuild import unchanged
 from dlcourse.grading.errors import AssignmentError
-from dlcourse.grading.marks import Marks
-from dlcourse.grading.rebuild import unchanged
+from dlcourse.grading.marking.marks import Marks
+from dlcourse.grading.records.database import open_gradebook
 
 _tables = MetaData()
 _records = Table(

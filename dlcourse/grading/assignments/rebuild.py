@@ -15,7 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 from nbgrader.utils import is_solution
 
-from dlcourse.grading.assignment import grade_id
+from dlcourse.grading.assignments.assignment import grade_id
 
 ADDED = "added"
 """Under ``metadata.dlcourse.origin``: a cell that the student added to the notebook."""

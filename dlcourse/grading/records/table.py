@@ -10,8 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from dlcourse.grading.assignment import Assignment
-from dlcourse.grading.gradebook import Row
+from dlcourse.grading.assignments.assignment import Assignment
+from dlcourse.grading.records.gradebook import Row
 
 
 def csv_text(assignment: Assignment, rows: Sequence[Row]) -> str:

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from nbformat import NotebookNode
 from nbgrader.utils import is_solution, is_task
 
-from dlcourse.grading.assignment import Assignment, Check, Question, grade_id
-from dlcourse.grading.compare import same
-from dlcourse.grading.execute import ProbeCall, ProbeResult
-from dlcourse.grading.rebuild import unchanged
+from dlcourse.grading.assignments.assignment import Assignment, Check, Question, grade_id
+from dlcourse.grading.assignments.rebuild import unchanged
+from dlcourse.grading.marking.compare import same
+from dlcourse.grading.sandbox.execute import ProbeCall, ProbeResult
 
 PASSED = "passed"
 WRONG = "wrong value"

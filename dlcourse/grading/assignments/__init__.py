@@ -1,0 +1,1 @@
+"""What is graded: the course, its assignments, and what students hand in."""

@@ -1,0 +1,1 @@
+"""From what the probes returned to marks."""

@@ -1,0 +1,1 @@
+"""Where student code runs: the confinement, the program inside of it, and what it reports."""
