@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import dlcourse
-from dlcourse.ops import PRIMITIVES, rules, table
+from dlcourse.ops import PRIMITIVES, fast, rules, table
 
 PACKAGE = Path(dlcourse.__file__).parent
 
@@ -107,8 +107,9 @@ def _readable(text: str) -> str:
         body = text.split(":", 1)[1]
         lines = textwrap.dedent(body).strip().splitlines()
         return "\n".join([lines[0], *(f"    {line.strip()}" for line in lines[1:])])
-    if text.startswith("rules."):
-        return inspect.getsource(getattr(rules, text.removeprefix("rules."))).strip()
+    module, _, name = text.partition(".")
+    if module in ("rules", "fast"):
+        return inspect.getsource(getattr({"rules": rules, "fast": fast}[module], name)).strip()
     return text
 
 
@@ -168,6 +169,30 @@ def imports(part: str) -> set[str]:
     known = modules()
     found = set().union(*(imported_modules(file, known) for file in files(part)))
     return {name.split(".")[1] for name in found if "." in name} - {part}
+
+
+def tables_of_operations(file: Path) -> list[str]:
+    """The names of a module's constants that list operations, by name or as ``ops.name``."""
+    found = []
+    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+        value = getattr(node, "value", None)
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or value is None:
+            continue
+        keys = {
+            part.value if isinstance(part, ast.Constant) else part.attr
+            for part in ast.walk(value)
+            if isinstance(part, ast.Constant) or _is_of_ops(part)
+        }
+        is_table = isinstance(value, ast.Dict | ast.Set | ast.List | ast.Tuple)
+        name = ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
+        if is_table and name != "__all__" and keys & PRIMITIVES.keys():
+            found.append(name)
+    return found
+
+
+def _is_of_ops(node: ast.AST) -> bool:
+    is_attribute = isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    return is_attribute and node.value.id == "ops"  # type: ignore[attr-defined]
 
 
 def circle() -> list[str]:

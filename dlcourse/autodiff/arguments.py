@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.autodiff import trees
 from dlcourse.autodiff.node import Node
 from dlcourse.autodiff.tensor import Tensor
+from dlcourse.ops import trees
 
 Function: TypeAlias = Callable[..., Any]
 ArgNums: TypeAlias = int | Sequence[int]

@@ -1,9 +1,9 @@
 """vmap: from a function of one example make the one of a batch, without a loop over the function.
 
 Inside, an example is a `Batched`: it has the shape of one example, and holds them all, with the
-batch as the first axis. An operation on it is one operation on all examples where a rule below says
-how; otherwise it runs example by example. A Batched is a Node with a graph of its own, so that a
-derivative taken inside is that of each example.
+batch as the first axis. An operation on it is one operation on all examples where its row in the
+table has a rule for that; otherwise it runs example by example. A Batched is a Node with a graph of
+its own, so that a derivative taken inside is that of each example.
 
 Source: jax.vmap, https://docs.jax.dev/en/latest/automatic-vectorization.html
 """
@@ -11,16 +11,14 @@ Source: jax.vmap, https://docs.jax.dev/en/latest/automatic-vectorization.html
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.autodiff import trees
 from dlcourse.autodiff.node import Node, tick
-from dlcourse.ops import Primitive
-from dlcourse.ops.kernels import is_basic
+from dlcourse.ops import Primitive, batch_rules, trees
 
 
 class _Levels(threading.local):
@@ -83,13 +81,19 @@ class Batched(Node):
         own = [x if isinstance(x, Batched) and x.level == level else None for x in arguments]
         batched = [x is not None and x.is_batched for x in own]
         values = [x if b is None else b.value for x, b in zip(arguments, own, strict=True)]
-        if op is ops.linear and any(batched[1:]):
-            x, weight, bias = arguments
-            return ops.matmul(x, ops.transpose(weight)) + bias  # type: ignore[no-any-return]
-        if any(batched):
-            value = _apply_to_batch(op, values, batched, parameters, _levels.sizes[level - 1])
-        else:
+        if not any(batched):
             value = op(*(values if op.each is None else (values,)), **parameters)
+        else:
+            size = _levels.sizes[level - 1]
+            rule = batch_rules.elementwise if op.elementwise else op.batch
+            call = batch_rules.Call(op, values, batched, parameters, size)
+            value = rule(call) if rule else None
+            if value is None and op.expand is not None:
+                smaller = op.expand(*arguments, **parameters)
+                if smaller is not None:
+                    return smaller  # type: ignore[no-any-return]
+            if value is None:
+                value = _one_by_one(call)
         result = Batched(value, level, any(batched))
         if result.dtype.kind == "f" and any(isinstance(x, Node) and x.requires_grad for x in own):
             result.op, result.inputs, result.parameters = op, arguments, parameters
@@ -204,76 +208,10 @@ def _all_examples(y: Any, level: int, size: int, axis: Any) -> Any:
     return ops.moveaxis(y, 0, place) if place else y
 
 
-# --- Rules: the value of an operation for all examples --------------------------------------------
-
-_REDUCTIONS = {"sum", "mean", "prod", "var", "std", "max", "min", "any", "all", "logsumexp"}
-_ALONG_AN_AXIS = {"softmax", "log_softmax", "cumsum", "sort", "argsort"}
-
-
-def _apply_to_batch(
-    op: Primitive, values: list[Any], batched: list[bool], parameters: dict[str, Any], size: int
-) -> Any:
-    ndims = [np.ndim(v) - b if not isinstance(v, Node) else v.ndim - b
-             for v, b in zip(values, batched, strict=True)]  # fmt: skip
-    more = dict(parameters)
-    if op.elementwise:
-        return op(*_aligned(values, batched, ndims), **parameters)
-    if op.name in _REDUCTIONS:
-        axis = parameters.get("axis")
-        axes = range(ndims[0]) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-        more["axis"] = tuple(a % max(ndims[0], 1) + 1 for a in axes)
-        if ndims[0]:
-            return op(*values, **more)
-    elif op.name in _ALONG_AN_AXIS and ndims[0]:
-        return op(*values, **{**more, "axis": parameters.get("axis", -1) % ndims[0] + 1})
-    elif op is ops.matmul and min(ndims) >= 2:
-        return op(*_aligned(values, batched, ndims))
-    elif op in (ops.matmul, ops.linear) and ndims[0] and ndims[1] == 2 and not any(batched[1:]):
-        return op(*values)
-    elif op is ops.reshape and values[0].size:
-        shape = parameters["shape"]
-        return op(*values, shape=(size, *(shape if isinstance(shape, Sequence) else (shape,))))
-    elif op is ops.transpose:
-        axes = parameters.get("axes") or range(ndims[0])[::-1]
-        return op(*values, axes=(0, *(a % ndims[0] + 1 for a in axes)))
-    elif op is ops.broadcast_to:
-        shape = (size, *parameters["shape"])
-        return op(*_aligned(values, batched, ndims, len(shape) - 1), shape=shape)
-    elif op in (ops.getitem, ops.scatter_add) and is_basic(parameters["index"]):
-        index = parameters["index"]
-        more["index"] = (slice(None), *(index if isinstance(index, tuple) else (index,)))
-        if op is ops.scatter_add:
-            more["shape"] = (size, *parameters["shape"])
-        return op(*values, **more)
-    elif op is ops.add_at and batched[0] and is_basic(parameters["index"]):
-        index = parameters["index"]
-        place = np.broadcast_to(0, values[0].shape[1:])[index]
-        more["index"] = (slice(None), *(index if isinstance(index, tuple) else (index,)))
-        return op(values[0], *_aligned(values[1:], batched[1:], ndims[1:], place.ndim), **more)
-    elif op is ops.astype:
-        return op(*values, **parameters)
-    return _one_by_one(op, values, batched, parameters, size)
-
-
-def _aligned(
-    values: list[Any], batched: list[bool], ndims: list[int], ndim: int | None = None
-) -> list[Any]:
-    """The batches with axes of length 1 after the first, so that the examples' axes line up."""
-    most = max(ndims) if ndim is None else ndim
-    return [
-        ops.reshape(v, shape=(v.shape[0], *(1,) * (most - n), *v.shape[1:]))
-        if b and n < most
-        else v
-        for v, b, n in zip(values, batched, ndims, strict=True)
-    ]
-
-
-def _one_by_one(
-    op: Primitive, values: list[Any], batched: list[bool], parameters: dict[str, Any], size: int
-) -> Any:
+def _one_by_one(call: batch_rules.Call) -> Any:
     """What is right for every operation."""
     results = []
-    for i in range(size):
-        example = [v[i] if b else v for v, b in zip(values, batched, strict=True)]
-        results.append(op(*(example if op.each is None else (example,)), **parameters))
+    for i in range(call.size):
+        pairs = zip(call.values, call.batched, strict=True)
+        results.append(call.on(*(x[i] if is_batch else x for x, is_batch in pairs)))
     return ops.stack(results)

@@ -19,8 +19,8 @@ import numpy as np
 from dlcourse import ops
 from dlcourse.autodiff.recording import Recording, mode
 from dlcourse.autodiff.tensor import Tensor, gradients
-from dlcourse.autodiff.trees import flatten, leaves, unflatten
 from dlcourse.ops import Primitive
+from dlcourse.ops.trees import flatten, leaves, unflatten
 
 # How many tapes make a tensor differentiable that is no variable, by its id.
 _borrowed: dict[int, int] = {}

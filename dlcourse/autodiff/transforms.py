@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.autodiff import trees
 from dlcourse.autodiff.arguments import (
     ArgNums,
     Function,
@@ -33,6 +32,7 @@ from dlcourse.autodiff.node import Node, leaves_of
 from dlcourse.autodiff.recording import enable_grad, is_recording
 from dlcourse.autodiff.sweep import gradients_at
 from dlcourse.autodiff.tensor import Tensor, gradients
+from dlcourse.ops import trees
 
 
 def stop_gradient(x: Any) -> Any:

@@ -54,6 +54,6 @@ def _constant_text(constant: Any) -> str:
 
 def _details(call: Call) -> str:
     """The arguments that are no values of the graph, as in "(0,), True"."""
-    plain = [str(a) for a in call.arguments if not any(references(a))]
-    named = [f"{k}={v}" for k, v in call.attributes.items() if v and not any(references(v))]
+    plain = [str(a) for a in call.arguments if not references(a)]
+    named = [f"{k}={v}" for k, v in call.attributes.items() if v and not references(v)]
     return ", ".join(plain + [text for text in named if "Program(" not in text])

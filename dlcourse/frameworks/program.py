@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.ops import Array
+from dlcourse.ops import Array, trees
 
 _WITHOUT_DTYPE = "not among the dtypes of NumPy that dlcourse computes with; use float32"
 
@@ -88,7 +88,7 @@ class Call:
     def __str__(self) -> str:
         return f"{self.operation} ({self.where or self.results[0].name})"
 
-    def references(self) -> Iterator[Ref]:
+    def references(self) -> list[Ref]:
         """Each value that the call needs."""
         return references((self.arguments, tuple(self.attributes.values())))
 
@@ -183,22 +183,14 @@ class Program:
         return [_as_recorded(r, v) for r, v in zip(results, call.results, strict=True)]
 
 
-def references(arguments: Any) -> Iterator[Ref]:
+def references(arguments: Any) -> list[Ref]:
     """Every Ref in nested lists and tuples."""
-    if isinstance(arguments, Ref):
-        yield arguments
-    elif isinstance(arguments, list | tuple):
-        for argument in arguments:
-            yield from references(argument)
+    return [x for x in trees.leaves(arguments) if isinstance(x, Ref)]
 
 
 def _resolve(arguments: Any, known: Mapping[str, Any]) -> Any:
     """The arguments with each Ref replaced by its value."""
-    if isinstance(arguments, Ref):
-        return known[arguments.name]
-    if isinstance(arguments, list | tuple):
-        return type(arguments)(_resolve(argument, known) for argument in arguments)
-    return arguments
+    return trees.map_leaves(lambda x: known[x.name] if isinstance(x, Ref) else x, arguments)
 
 
 def _as_recorded(result: Any, value: NamedValue) -> Any:

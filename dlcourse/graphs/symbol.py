@@ -19,6 +19,7 @@ from dlcourse.autodiff import Tensor
 from dlcourse.autodiff.node import Node, tick
 from dlcourse.ops import Primitive
 from dlcourse.ops.failures import KERNEL_ERRORS, explain_failure
+from dlcourse.ops.trees import map_leaves
 
 
 class _Records(threading.local):
@@ -89,7 +90,7 @@ class Symbol(Node):
             if isinstance(x, Node) and not isinstance(x, (Symbol, Tensor)):
                 return x.apply_primitive(op, arguments, parameters)  # type: ignore[no-any-return]
         operands = tuple([as_operand(x, op) for x in arguments])
-        parameters = {name: _own(value) for name, value in parameters.items()}
+        parameters = map_leaves(_own, parameters)
         try:
             shape, dtype = op.infer(operands, parameters)
         except KERNEL_ERRORS as error:
@@ -188,10 +189,8 @@ def as_operand(x: Any, op: Primitive) -> Any:
     return array
 
 
-def _own(parameter: Any) -> Any:
-    """The parameter with copies of the arrays in it, such as those of an index."""
-    if isinstance(parameter, list | tuple):
-        return type(parameter)([_own(part) for part in parameter])
-    if isinstance(parameter, Tensor):
-        parameter = parameter.data
-    return parameter.copy() if isinstance(parameter, np.ndarray) else parameter
+def _own(part: Any) -> Any:
+    """A part of a parameter; an array, such as one of an index, as a copy."""
+    if isinstance(part, Tensor):
+        part = part.data
+    return part.copy() if isinstance(part, np.ndarray) else part

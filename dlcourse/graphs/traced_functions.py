@@ -26,11 +26,11 @@ from typing import Any, overload
 import numpy as np
 
 from dlcourse.autodiff import Tensor, is_recording, raw_value
-from dlcourse.autodiff.trees import flatten, text, unflatten
 from dlcourse.graphs.compiler.writing import Compiled, compile
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import Symbol, type_text
 from dlcourse.graphs.tracing import trace_structured
+from dlcourse.ops.trees import flatten, text, unflatten
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from dlcourse.autodiff import Tensor
-from dlcourse.autodiff.trees import flatten, unflatten
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import Symbol, placeholder, record_symbols
+from dlcourse.ops.trees import flatten, unflatten
 
 
 def trace(function: Callable[..., Any], *examples: Any, name: str | None = None) -> Graph:

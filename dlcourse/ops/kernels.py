@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from dlcourse.ops import fast
 from dlcourse.ops.error_function import normal_cdf
 from dlcourse.ops.precision import in_float32, in_float64, in_floating_point
 from dlcourse.ops.primitive import Array, Axis
@@ -20,12 +21,8 @@ from dlcourse.ops.primitive import Array, Axis
 # --- Elementwise --------------------------------------------------------------------------------
 
 
-# A Python number beside an array is looked at in each call; an array of shape () is not.
-_ZEROS: dict[str, Any] = {"f": np.zeros((), np.float32), "d": np.zeros((), np.float64)}
-
-
 def relu(a: Array, out: Array | None = None) -> Any:
-    return np.maximum(a, _ZEROS.get(a.dtype.char, 0), out=out)
+    return np.maximum(a, fast.ZEROS.get(a.dtype.char, 0), out=out)
 
 
 @in_floating_point
@@ -87,10 +84,8 @@ def clip(a: Array, low: Any = None, high: Any = None, out: Array | None = None) 
 
 
 def where(c: Any, a: Any, b: Any, out: Array | None = None) -> Any:
-    if type(b) is int and b == 0 and _can_be_masked(a, c):
-        return _masked(a, c, out)
-    if type(a) is int and a == 0 and _can_be_masked(b, c):
-        return _masked(b, np.logical_not(c), out)
+    if (y := fast.masked(c, a, b, out)) is not None:
+        return y
     y = np.where(c, a, b)
     if out is None:
         return y
@@ -98,74 +93,20 @@ def where(c: Any, a: Any, b: Any, out: Array | None = None) -> Any:
     return out
 
 
-def _can_be_masked(a: Any, mask: Any) -> bool:
-    is_float = type(a) is np.ndarray and a.dtype.char in INTEGER_OF
-    return is_float and (mask if hasattr(mask, "dtype") else np.asarray(mask)).dtype.char == "?"
-
-
-INTEGER_OF: dict[str, np.dtype[Any]] = {
-    "e": np.dtype("i2"),
-    "f": np.dtype("i4"),
-    "d": np.dtype("i8"),
-}
-
-
-def _masked(a: Array, mask: Array, out: Array | None) -> Array:
-    """``a`` where ``mask`` holds, else 0.
-
-    The bits of a number times 0 are those of zero, also where the number is infinite or not one.
-    np.where takes ten times as long where the mask has no pattern.
-    """
-    integer = INTEGER_OF[a.dtype.char]
-    if out is not None:
-        np.multiply(a.view(integer), mask, out=out.view(integer))
-        return out
-    y: Array = np.multiply(a.view(integer), mask).view(a.dtype)
-    return y
-
-
 # --- Reductions ---------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=64)
-def _ones(n: int, dtype: np.dtype[Any]) -> Array:
-    return np.ones(n, dtype)
 
 
 def sum(a: Array, axis: Axis = None, keepdims: bool = False, out: Any = None) -> Any:
     if a.dtype.char not in "fd":
         return _sum(a, axis=axis, keepdims=keepdims, out=out)
     if a.ndim > 1 and (axis == 0 or axis == (0,)):
-        if len(a) > ROWS:
-            return _sum_of_rows(a, keepdims, out)
-        if a.ndim == 2 and not keepdims:
-            # The gradient of a bias. A product with ones takes a third of the time of a reduction.
-            return np.dot(_ones(len(a), a.dtype), a, out=out)
+        return fast.sum_of_rows(a, keepdims, out)
     return np.add.reduce(a, axis=axis, keepdims=keepdims, out=out)
 
 
 @in_float32
 def _sum(a: Array, axis: Axis, keepdims: bool, out: Any = None) -> Any:
     return np.add.reduce(a, axis=axis, keepdims=keepdims, out=out)
-
-
-# The rows of a block are added one after the other, so that the error grows with their number.
-ROWS = 1024
-
-
-def _sum_of_rows(a: Array, keepdims: bool, out: Array | None) -> Any:
-    """The sum over axis 0, of many rows: block by block, then of the blocks' sums."""
-    count, rest = divmod(len(a), ROWS)
-    rows = a.reshape(len(a), math.prod(a.shape[1:]))
-    blocks = rows[: count * ROWS].reshape(count, ROWS, rows.shape[1])
-    sums = np.matmul(_ones(ROWS, a.dtype), blocks)
-    if rest:
-        sums = np.concatenate([sums, np.dot(_ones(rest, a.dtype), rows[-rest:])[np.newaxis]])
-    y = sum(sums, axis=0).reshape((1,) * keepdims + a.shape[1:])
-    if out is None:
-        return y
-    np.copyto(out, y)
-    return out
 
 
 @in_floating_point
@@ -288,9 +229,8 @@ def binary_cross_entropy(p: Array, t: Array) -> Any:
 
 
 def matmul(a: Any, b: Any, out: Array | None = None) -> Any:
-    if getattr(a, "ndim", 0) == 2 == getattr(b, "ndim", 0):
-        return np.dot(a, b, out=out)  # the same product, with less work around it
-    return np.matmul(a, b, out=out)
+    product = np.dot if getattr(a, "ndim", 0) == 2 == getattr(b, "ndim", 0) else np.matmul
+    return product(a, b, out=out)  # np.dot does less work around the same product
 
 
 def linear(x: Array, weight: Array, bias: Array, out: Array | None = None) -> Any:
@@ -321,12 +261,7 @@ def transpose(a: Array, axes: tuple[int, ...] | None = None) -> Array:
 
 
 def broadcast_to(a: Array, shape: tuple[int, ...]) -> Array:
-    if a.ndim:
-        return np.broadcast_to(a, shape)
-    # The gradient of a mean or a sum. np.broadcast_to takes seven times as long.
-    y: Array = np.ndarray(shape, a.dtype, a, strides=(0,) * len(shape))
-    y.flags.writeable = False
-    return y
+    return np.broadcast_to(a, shape) if a.ndim else fast.repeated_number(a, shape)
 
 
 def concatenate(*arrays: Array, axis: int = 0, out: Array | None = None) -> Array:

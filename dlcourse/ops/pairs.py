@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from dlcourse.ops import table as t
 from dlcourse.ops.axis_names import ValuesAndIndices
+from dlcourse.ops.primitive import operations as t
 from dlcourse.ops.rules import squeeze
 
 

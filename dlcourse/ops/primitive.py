@@ -22,6 +22,8 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 Value: TypeAlias = Any
 # A derivative rule: of the gradient, the value and the arguments, all Values.
 Rule: TypeAlias = Callable[..., Any]
+# Of a call inside `vmap` (see `batch_rules`) the results of all examples, or None.
+BatchRule: TypeAlias = Callable[[Any], Any]
 
 
 # How many shapes and dtypes an operation remembers, see `Primitive.infer`.
@@ -51,6 +53,17 @@ class Primitive:
         pure: The same arguments always give the same value (random numbers do not).
         pair: For one whose elements PyTorch gives with their indices: of an array and the other
             parameters the values along ``axis`` with their indices, which ``dim=`` asks for.
+        is_view: Whether the result lies in the memory of the argument; of the parameters, if it
+            depends on them.
+        neutral: By the name of an argument, the number with which the result is the other one, as
+            0 of a sum. Not 0 of a product, which is no 0 if the other is infinite.
+        batch: How to compute a whole batch at once, see `batch_rules`; without a rule, `vmap` goes
+            from example to example.
+        specialise: For compiled text: of the Symbols of the arguments and the parameters, a kernel
+            that does less work where their shapes and dtypes allow it, or None.
+        result_types: For one that carries graphs or has several results: of the Symbols and the
+            parameters something of the shape and dtype of each result, in place of `infer`.
+        has_several_results: Whether one Symbol stands for several values, see `graphs.control`.
 
     Attributes:
         arguments: The names of the array arguments; empty if there may be any number.
@@ -64,17 +77,23 @@ class Primitive:
         "_inferred",
         "_known",
         "arguments",
+        "batch",
         "each",
         "elementwise",
         "expand",
+        "has_several_results",
+        "is_view",
         "kernel",
         "meaning",
         "name",
+        "neutral",
         "pair",
         "parameters",
         "pure",
+        "result_types",
         "rules",
         "signature",
+        "specialise",
         "takes_out",
     )
 
@@ -90,6 +109,12 @@ class Primitive:
         expand: Callable[..., Any] | None = None,
         pure: bool = True,
         pair: Callable[..., Any] | None = None,
+        is_view: bool | Callable[..., bool] = False,
+        neutral: Mapping[str, float] | None = None,
+        batch: BatchRule | None = None,
+        specialise: Callable[..., Any] | None = None,
+        result_types: Callable[..., Sequence[Any]] | None = None,
+        has_several_results: bool = False,
     ) -> None:
         self.name = name
         self.kernel = kernel
@@ -101,6 +126,12 @@ class Primitive:
         self.expand = expand
         self.pure = pure
         self.pair = pair
+        self.is_view = is_view
+        self.neutral = neutral or {}
+        self.batch = batch
+        self.specialise = specialise
+        self.result_types = result_types
+        self.has_several_results = has_several_results
         if isinstance(kernel, np.ufunc):
             named: list[str] = ["out"]
         else:
@@ -239,28 +270,33 @@ def as_value(x: Any) -> Any:
     return x if hasattr(x, "shape") else np.asarray(x)
 
 
-PRIMITIVES: dict[str, Primitive] = {}
+class Operations:
+    """The operations of the table as attributes, for the rules that the table itself refers to."""
+
+    def __getattr__(self, name: str) -> Primitive:
+        raise AttributeError(f"there is no operation {name!r} in the table")
 
 
-def primitive(
-    name: str,
-    kernel: Callable[..., Any],
-    meaning: str,
-    *,
-    each: Rule | None = None,
-    elementwise: bool = False,
-    expand: Callable[..., Any] | None = None,
-    pure: bool = True,
-    pair: Callable[..., Any] | None = None,
-    **rules: Rule | None,
-) -> Primitive:
-    """Enter an operation into the table and return it; the arguments are Primitive's."""
+operations = Operations()
+PRIMITIVES: dict[str, Primitive] = vars(operations)  # the same by name, in the table's order
+# What may stand in a row beside the rules: the keyword arguments of Primitive.
+FACTS = {
+    name for name, p in inspect.signature(Primitive).parameters.items() if p.kind is p.KEYWORD_ONLY
+}
+
+
+def primitive(name: str, kernel: Callable[..., Any], meaning: str, **row: Any) -> Primitive:
+    """Enter an operation into the table and return it.
+
+    Args:
+        name, kernel, meaning: As for Primitive.
+        row: Its other keyword arguments; anything else is the rule of an array argument.
+    """
     if name in PRIMITIVES:
         raise ValueError(f"primitive {name!r} is already in the table; choose another name")
-    PRIMITIVES[name] = Primitive(
-        name, kernel, meaning, rules, each=each, elementwise=elementwise, expand=expand, pure=pure,
-        pair=pair,
-    )  # fmt: skip
+    rules = {argument: rule for argument, rule in row.items() if argument not in FACTS}
+    facts = {fact: value for fact, value in row.items() if fact in FACTS}
+    PRIMITIVES[name] = Primitive(name, kernel, meaning, rules, **facts)
     return PRIMITIVES[name]
 
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from dlcourse.ops import kernels
-from dlcourse.ops import table as t
 from dlcourse.ops.axes import position
 from dlcourse.ops.primitive import Axis, as_value
+from dlcourse.ops.primitive import operations as t
 
 # --- Shapes -----------------------------------------------------------------------------------
 
@@ -253,7 +253,7 @@ def einsum_operand(i: int, g: Any, y: Any, *operands: Any, subscripts: str) -> A
             factors.append((letter, np.ones(n, g.dtype)))
         target += name
     names, values = zip(*factors, strict=True)
-    return t._einsum(values, subscripts=f"{','.join(names)}->{target}")
+    return t.einsum(values, subscripts=f"{','.join(names)}->{target}")
 
 
 def unpadded(shape: Sequence[int], pad_width: Any) -> tuple[slice, ...]:
@@ -284,26 +284,6 @@ def part(g: Any, i: int, arrays: Sequence[Any], axis: int) -> Any:
     """The part of ``g`` along ``axis`` where array number ``i`` lies."""
     start = sum(a.shape[axis] for a in arrays[:i])
     return slice_along(g, axis, start, start + arrays[i].shape[axis])
-
-
-def expand_where(c: Any, a: Any, b: Any) -> Any:
-    """``where(c, a, 0)`` as a product of a's bits with the condition, see kernels.where."""
-    value, other = (a, b) if type(b) in (int, float) else (b, a)
-    if type(other) not in (int, float) or other != 0 or not hasattr(value, "dtype"):
-        return None
-    if value.dtype.char not in "fd" or getattr(c, "dtype", None) != np.bool_:
-        return None
-    mask = c if value is a else t.logical_not(c)
-    return t.bitcast(
-        t.bitcast(value, dtype=kernels.INTEGER_OF[value.dtype.char]) * mask, dtype=value.dtype
-    )
-
-
-def expand_sum(a: Any, axis: Axis = None, keepdims: bool = False) -> Any:
-    """A sum down the columns of a matrix as a product with ones, see kernels.sum."""
-    if axis not in (0, (0,)) or keepdims or len(a.shape) != 2 or a.shape[0] > kernels.ROWS:
-        return None
-    return t.matmul(np.ones(a.shape[0], a.dtype), a)
 
 
 def inverse_permutation(axes: Sequence[int] | None) -> tuple[int, ...] | None:

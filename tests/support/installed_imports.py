@@ -11,13 +11,20 @@ from pathlib import Path
 def cannot_run(folder: Path) -> list[str]:
     """The test files in and below a folder that import what is not installed.
 
-    It counts also where a helper imports it that lies beside the test or in ``folder``.
+    It counts also where a helper imports it that lies beside the test, above it up to ``folder``,
+    or here.
     """
     return sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("test_*.py")
-        if any(_missing(path, (path.parent, folder), set()))
+        if any(_missing(path, _places(path, folder), set()))
     )
+
+
+def _places(test: Path, folder: Path) -> list[Path]:
+    """Where the helpers of a test lie."""
+    above = [parent for parent in test.parents if parent.is_relative_to(folder)]
+    return [*above, Path(__file__).parent]
 
 
 def _missing(path: Path, places: Sequence[Path], seen: set[Path]) -> Iterator[str]:

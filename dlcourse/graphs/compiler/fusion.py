@@ -7,6 +7,7 @@ steps before it goes on to the next piece.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -110,11 +111,20 @@ def _compute(node: Symbol, known: dict[int, Any], **out: Array) -> Any:
     return node.op.kernel(*operands, **node.parameters, **out)
 
 
+def _fused_types(operands: Sequence[Any], body: Graph) -> Sequence[Any]:
+    body.check(operands)
+    if not all(node.op is not None and node.op.elementwise for node in body.nodes):
+        raise ValueError("the body must have elementwise operations alone")
+    if len(body.outputs) != 1 or not body.nodes or body.outputs[0] is not body.nodes[-1]:
+        raise ValueError("the body must have one output, its last operation")
+    return body.outputs
+
+
 def _no_rule(*_arguments: Any, **_parameters: Any) -> NoReturn:
     raise TypeError("fused: a fused graph has no derivative rule; call gradient(graph) before")
 
 
 fused = Primitive(
     "fused", _run_in_pieces, "a group of elementwise operations, piece by piece", {},
-    each=_no_rule, elementwise=True,
+    each=_no_rule, elementwise=True, result_types=_fused_types,
 )  # fmt: skip

@@ -118,16 +118,6 @@ def _expanded(node: Symbol, operands: tuple[Any, ...]) -> Any:
 
 # --- Algebra ------------------------------------------------------------------------------------
 
-# For an operation: the operand that the result equals if the other one is this number.
-# Not x * 0 = 0, which is wrong for infinity and NaN. x + 0 = x is right but for the sign of a zero.
-NEUTRAL: Mapping[str, Sequence[tuple[int, int, float]]] = {
-    "add": [(0, 1, 0), (1, 0, 0)],
-    "subtract": [(0, 1, 0)],
-    "multiply": [(0, 1, 1), (1, 0, 1)],
-    "divide": [(0, 1, 1)],
-    "power": [(0, 1, 1)],
-}
-
 
 def simplify(graph: Graph) -> Graph:
     """With the algebra of a school book: x * 1 = x, -(-x) = x, a transpose of a transpose, ..."""
@@ -140,7 +130,9 @@ def _simpler(node: Symbol, operands: tuple[Any, ...]) -> Any:
         if isinstance(x, np.ndarray) and (number := _as_number(x)) is not x:
             fewer = (*operands[:i], number, *operands[i + 1 :])
             operands = fewer if _fits_elementwise(node, fewer) else operands
-    for rule in RULES.get(node.operation_name(), ()):
+    assert node.op is not None
+    rules = (_neutral,) if node.op.neutral else RULES.get(node.op.name, ())
+    for rule in rules:
         simpler = rule(node, operands)
         if simpler is not None:
             return simpler
@@ -163,10 +155,16 @@ def _fits_elementwise(node: Symbol, operands: Sequence[Any]) -> bool:
 
 
 def _neutral(node: Symbol, operands: tuple[Any, ...]) -> Any:
-    for kept, other, number in NEUTRAL[node.operation_name()]:
-        x, n = operands[kept], operands[other]
-        if _is_number(n, number) and _same_type(x, node):
-            return x
+    """The other operand, if one is the number with which it is the result, see `Primitive`.
+
+    x + 0 = x is right but for the sign of a zero.
+    """
+    assert node.op is not None
+    a, b = operands
+    for argument, x, other in (("b", b, a), ("a", a, b)):
+        number = node.op.neutral.get(argument)
+        if number is not None and _is_number(x, number) and _same_type(other, node):
+            return other
     return None
 
 
@@ -205,7 +203,6 @@ def _unchanged(node: Symbol, operands: tuple[Any, ...]) -> Any:
 
 # By the name of an operation, what may be simpler than it: tried in order.
 RULES: Mapping[str, Sequence[Callable[[Symbol, tuple[Any, ...]], Any]]] = {
-    **dict.fromkeys(NEUTRAL, (_neutral,)),
     "negative": (_inverse,),
     "reshape": (_reshaped, _unchanged),
     "transpose": (_transposed,),

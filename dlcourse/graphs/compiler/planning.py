@@ -24,9 +24,6 @@ from dlcourse import ops
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.symbol import Symbol
 from dlcourse.ops import Array
-from dlcourse.ops.kernels import is_basic
-
-VIEWS = (ops.reshape, ops.transpose, ops.broadcast_to, ops.bitcast, ops.getitem, ops.flip)
 
 Kind = Literal["view", "into", "fresh"]
 
@@ -294,4 +291,6 @@ class _Planner:
 
 
 def _may_be_view(node: Symbol) -> bool:
-    return node.op in VIEWS and (node.op is not ops.getitem or is_basic(node.parameters["index"]))
+    assert node.op is not None
+    is_view = node.op.is_view
+    return is_view(**node.parameters) if callable(is_view) else is_view

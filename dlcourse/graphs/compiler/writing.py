@@ -26,7 +26,6 @@ from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.show.printing import call_text, names_of, operand_text
 from dlcourse.graphs.symbol import Symbol, type_text
 from dlcourse.ops import Array
-from dlcourse.ops.kernels import ROWS
 
 _numbers = count(1)  # of the compiled texts
 
@@ -111,14 +110,6 @@ def compile_text(source: str, file: str) -> Any:
     """
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     return builtins.compile(source, file, "exec")
-
-
-# Kernels that do less work than the table's where the plan has made sure of what they check.
-DIRECT: Mapping[str, Any] = {
-    "sum": np.add.reduce,
-    "max": np.maximum.reduce,
-    "min": np.minimum.reduce,
-}
 
 
 def _is_same_memory(a: Array, b: Array) -> bool:
@@ -230,13 +221,10 @@ class _Writer:
         assert node.op is not None
         if node.dtype.char == "e":  # the table's kernels add float16 in float32
             return self._function_name(node.op.name, node.op.kernel)
-        if node.op is ops.matmul and all(x.ndim in (1, 2) for x in node.inputs or ()):
-            return self._function_name("dot", np.dot)
-        # Without an axis the table's kernels reduce over all, NumPy's ufuncs over the first.
-        direct = DIRECT.get(node.op.name) if "axis" in node.parameters else None
-        if node.op is ops.sum and (node.inputs or ())[0].shape[:1] > (ROWS,):
-            direct = None  # many rows, which the table's kernel adds in blocks
-        return self._function_name(node.op.name, direct or node.op.kernel)
+        special = node.op.specialise
+        kernel = special(*(node.inputs or ()), **node.parameters) if special else None
+        name = "dot" if kernel is np.dot else node.op.name
+        return self._function_name(name, kernel or node.op.kernel)
 
     def _function_name(self, name: str, function: Any) -> str:
         key = id(function)

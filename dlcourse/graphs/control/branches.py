@@ -5,10 +5,11 @@ Source: jax.lax.cond, https://docs.jax.dev/en/latest/jax.lax.html
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from dlcourse.autodiff.trees import flatten, unflatten
+import numpy as np
+
 from dlcourse.graphs.control.bundles import (
     Bundle,
     Cotangents,
@@ -22,8 +23,10 @@ from dlcourse.graphs.control.bundles import (
     with_inputs,
 )
 from dlcourse.graphs.graph import Graph
+from dlcourse.graphs.result_types import expect_types
 from dlcourse.graphs.symbol import Symbol
 from dlcourse.ops import Primitive
+from dlcourse.ops.trees import flatten, unflatten
 
 
 def cond(
@@ -75,4 +78,16 @@ def _cond_rule(
     return g.pulled[i]
 
 
-cond_op = Primitive("cond", _run_cond, "one of two graphs", {}, each=_cond_rule)
+def _cond_types(operands: Sequence[Any], true: Graph, false: Graph) -> Sequence[Any]:
+    predicate, *rest = operands
+    expect_types("the predicate", [np.False_], [predicate])
+    true.check(rest)
+    false.check(rest)
+    expect_types("the results of the branch false", true.outputs, false.outputs)
+    return true.outputs
+
+
+cond_op = Primitive(
+    "cond", _run_cond, "one of two graphs", {},
+    each=_cond_rule, result_types=_cond_types, has_several_results=True,
+)  # fmt: skip

@@ -13,12 +13,13 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff import Tensor
-from dlcourse.autodiff.trees import flatten
 from dlcourse.graphs.gradient import gradients_of
 from dlcourse.graphs.graph import Graph
+from dlcourse.graphs.result_types import result_types
 from dlcourse.graphs.symbol import Symbol, as_operand, placeholder, record_symbols, type_text
 from dlcourse.graphs.tracing import outer_symbols, placeholder_like
 from dlcourse.ops import Primitive
+from dlcourse.ops.trees import flatten
 
 
 class Bundle(Symbol):
@@ -76,9 +77,19 @@ def _place(g: Any, _y: Any, bundle: Bundle, i: int) -> Cotangents:
     return Cotangents(parts)
 
 
+def _item_types(operands: Sequence[Any], i: int) -> Sequence[Any]:
+    (bundle,) = operands
+    if not isinstance(bundle, Symbol) or bundle.op is None or not bundle.op.has_several_results:
+        raise ValueError("expected an operation with several results")
+    every = result_types(bundle.op, bundle.inputs or (), bundle.parameters)
+    if type(i) is not int or not 0 <= i < len(every):
+        raise ValueError(f"expected one of the {len(every)} results, got i={i}")
+    return [every[i]]
+
+
 item = Primitive(
     "item", lambda bundle, i: bundle[i], "one of the results of an operation with several",
-    {"bundle": _place},
+    {"bundle": _place}, result_types=_item_types,
 )  # fmt: skip
 
 

@@ -12,7 +12,6 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff import raw_value
-from dlcourse.autodiff.trees import flatten, unflatten
 from dlcourse.graphs.control.bundles import (
     Bundle,
     Cotangents,
@@ -28,8 +27,10 @@ from dlcourse.graphs.control.bundles import (
     with_inputs,
 )
 from dlcourse.graphs.graph import Graph
+from dlcourse.graphs.result_types import expect_types, type_of, types_text
 from dlcourse.graphs.symbol import Symbol, placeholder, record_symbols
 from dlcourse.ops import Primitive
+from dlcourse.ops.trees import flatten, unflatten
 
 
 def while_loop(condition: Callable[[Any], Any], body: Callable[[Any], Any], start: Any) -> Any:
@@ -81,7 +82,21 @@ def _no_while_rule(*_arguments: Any, **_parameters: Any) -> NoReturn:
     )
 
 
-while_op = Primitive("while_loop", _run_while, "a loop with a condition", {}, each=_no_while_rule)
+def _while_types(
+    operands: Sequence[Any], condition: Graph, body: Graph, count: int
+) -> Sequence[Any]:
+    condition.check(operands)
+    body.check(operands)
+    expect_types("the result of the condition", [np.False_], condition.outputs)
+    carried = body.inputs[:count]
+    expect_types("the results of the body", carried, body.outputs)
+    return carried
+
+
+while_op = Primitive(
+    "while_loop", _run_while, "a loop with a condition", {},
+    each=_no_while_rule, result_types=_while_types, has_several_results=True,
+)  # fmt: skip
 
 
 # --- scan -----------------------------------------------------------------------------------------
@@ -251,4 +266,28 @@ def _backward_scan(
     return spread(by_input, body.inputs)
 
 
-scan_op = Primitive("scan", _run_scan, "a loop over the first axis", {}, each=_scan_rule)
+def _scan_types(
+    operands: Sequence[Any],
+    body: Graph,
+    counts: tuple[int, int],
+    length: int,
+    reverse: bool = False,
+) -> Sequence[Any]:
+    n, m = counts
+    if min(n, m, length) < 0 or n + m > len(operands) or not isinstance(reverse, bool):
+        raise ValueError(f"counts, length and reverse do not fit {len(operands)} operands")
+    items = operands[n : n + m]
+    if any(x.shape[0] != length for x in items):
+        raise ValueError(f"expected sequences of length {length}, got {types_text(items)}")
+    inner = [placeholder(x.shape[1:], x.dtype) for x in items]
+    body.check([*operands[:n], *inner, *operands[n + m :]])
+    expect_types("the carry from the body", body.inputs[:n], body.outputs[:n])
+    results = [type_of(y) for y in body.outputs[n:]]
+    stacked = [placeholder((length, *shape), dtype) for shape, dtype in results]
+    return [*body.outputs[:n], *stacked]
+
+
+scan_op = Primitive(
+    "scan", _run_scan, "a loop over the first axis", {},
+    each=_scan_rule, result_types=_scan_types, has_several_results=True,
+)  # fmt: skip

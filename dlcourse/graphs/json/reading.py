@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from dlcourse.graphs.control.bundles import Bundle
-from dlcourse.graphs.control.result_types import has_several_results, result_types, types_text
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.json.form import (
     DTYPES,
@@ -31,6 +30,7 @@ from dlcourse.graphs.json.form import (
     short,
     unexpected,
 )
+from dlcourse.graphs.result_types import result_types, types_text
 from dlcourse.graphs.symbol import Symbol
 from dlcourse.ops import Array
 
@@ -121,7 +121,7 @@ def _read_node(data: Json, values: Sequence[Symbol], arrays: Sequence[Any], wher
             f"{where}: {op.name} of these operands is {types_text(inferred)}, "
             f"got {types_text(declared)}"
         )
-    if has_several_results(op):
+    if op.has_several_results:
         return Bundle(inferred, op=op, inputs=operands, parameters=parameters)
     (y,) = inferred
     return Symbol(y.shape, y.dtype, op=op, inputs=operands, parameters=parameters)

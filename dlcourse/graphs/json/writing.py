@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.graphs.control.result_types import has_several_results, result_types
 from dlcourse.graphs.graph import Graph
 from dlcourse.graphs.json.form import (
     DTYPES,
@@ -20,6 +19,7 @@ from dlcourse.graphs.json.form import (
     names_text,
     operations,
 )
+from dlcourse.graphs.result_types import result_types
 from dlcourse.graphs.symbol import Symbol
 
 
@@ -80,7 +80,7 @@ def _graph_data(graph: Graph) -> Json:
 
 
 def _results(node: Symbol) -> list[Symbol]:
-    if node.op is None or not has_several_results(node.op):
+    if node.op is None or not node.op.has_several_results:
         return [node]
     return result_types(node.op, node.inputs or (), node.parameters)
 

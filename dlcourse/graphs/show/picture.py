@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from dlcourse.graphs.control.result_types import has_several_results, result_types, types_text
 from dlcourse.graphs.graph import Graph
+from dlcourse.graphs.result_types import result_types, types_text
 from dlcourse.graphs.show.graphviz import Direction, DrawnEdge, DrawnNode, GraphDrawing, Group
 from dlcourse.graphs.show.matching import match
 from dlcourse.graphs.show.printing import names_of, parameter_text
@@ -116,7 +116,7 @@ def _add(drawing: GraphDrawing, graph: Graph, marks: Mapping[int, str]) -> Group
 
 
 def _result_text(node: Symbol) -> str:
-    if node.op is None or not has_several_results(node.op):
+    if node.op is None or not node.op.has_several_results:
         return type_text(node)
     return types_text(result_types(node.op, node.inputs or (), node.parameters))
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from dlcourse.autodiff import Tensor, raw_value
 from dlcourse.autodiff.sweep import reverse_sweep, sent_back
-from dlcourse.autodiff.trees import flatten, unflatten
 from dlcourse.graphs import Graph, Symbol, placeholder
 from dlcourse.graphs.show.graphviz import Direction, GraphDrawing
 from dlcourse.ops import Array
+from dlcourse.ops.trees import flatten, unflatten
 from dlcourse.views.derivation import layout
 from dlcourse.views.derivation.formulas import (
     Formula,

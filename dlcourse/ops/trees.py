@@ -5,7 +5,7 @@ Source: JAX calls such values pytrees, https://docs.jax.dev/en/latest/pytrees.ht
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 LEAF = object()
@@ -36,6 +36,15 @@ def flatten(
     if names is None:
         return found, walk(value, "")
     return found, tuple([walk(v, n) for v, n in zip(value, names, strict=True)])
+
+
+def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
+    """``value`` with ``function`` of each leaf in its place; None is a leaf."""
+    if isinstance(value, list | tuple):
+        return _like(value, [map_leaves(function, v) for v in value])
+    if isinstance(value, dict):
+        return {k: map_leaves(function, v) for k, v in value.items()}
+    return function(value)
 
 
 def leaves(value: Any, none_is_leaf: bool = False) -> list[Any]:

@@ -12,9 +12,10 @@ from parity import CASES, Case
 
 import dlcourse as dl
 from dlcourse import Tensor, grad, hessian, jacobian, jvp, ops
-from dlcourse.autodiff import batching, trees, vmap
+from dlcourse.autodiff import batching, vmap
 from dlcourse.graphs import trace
 from dlcourse.nn import Linear
+from dlcourse.ops import trees
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, at poles
 rng = np.random.default_rng(0)
@@ -75,6 +76,38 @@ def test_every_operation_gives_what_a_loop_over_the_examples_gives(
         assert (a is None) == (b is None)
         if a is not None:
             assert_same(a, b)
+
+
+# Operations that run example by example, and what it is that no rule covers.
+ONE_BY_ONE = {
+    "max_pool_indices": "its indices count the elements of all images of an example",
+    "conv": "kernels that differ between the examples",
+    "conv_input": "kernels that differ between the examples",
+    "conv_weight": "it adds up over the images of an example",
+    "getitem": "an index that is an array",
+    "scatter_add": "an index that is an array",
+    "add_at": "an index that is an array",
+    "reshape": "of no elements, a length -1 has no answer",
+}
+
+
+def test_an_operation_runs_example_by_example_only_where_no_rule_covers_it(monkeypatch) -> None:
+    fell_back = set()
+
+    def note(call: Any) -> Any:
+        if max(map(np.ndim, [getattr(x, "data", x) for x in call.values])) > 1:
+            fell_back.add(call.op.name)
+        return one_by_one(call)
+
+    one_by_one = batching._one_by_one
+    monkeypatch.setattr(batching, "_one_by_one", note)
+    for case in CASES:
+        if ops.PRIMITIVES[case.op].pure:
+            xs = [Tensor(batch_of(x), requires_grad=x.dtype.kind == "f") for x in case.inputs]
+            y = vmap(case.ours)(*xs)
+            if y.requires_grad:
+                y.backward(np.ones(y.shape))
+    assert fell_back == set(ONE_BY_ONE)
 
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Callable[..., Any], Any]] = {

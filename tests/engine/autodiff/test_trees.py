@@ -11,8 +11,8 @@ import torch
 
 import dlcourse as dl
 from dlcourse import Tensor, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
-from dlcourse.autodiff import trees
 from dlcourse.graphs import trace
+from dlcourse.ops import trees
 
 
 class Line(NamedTuple):
