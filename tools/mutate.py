@@ -39,10 +39,10 @@ WORKPLACE = ROOT / "build" / "mutate"
 EQUIVALENT = ROOT / "tests" / "equivalent_mutants.toml"
 # What a copy of the checkout needs for its tests.
 COPIED = ("dlcourse", "tests", "tools", "book/_ext", "benchmarks", "pyproject.toml")
-# Beyond these, tests of one line are more of the same: the parity table has thousands of cases.
-TESTS_PER_MUTANT = 400
-FIRST_TESTS = 25  # of these, run first, a few suffice for most changes
-SECONDS_PER_MUTANT = 300  # a change that never ends is noticed, as is one
+# The tests of a line run in groups of this size, the most specific first: a few suffice for most
+# changes. What is left, thousands of cases of the parity table perhaps, is the last group.
+GROUPS = (25, 375)
+SECONDS_PER_GROUP = 600  # a change that never ends is noticed, as is one
 BYTES_PER_MUTANT = 8 << 30  # that fills the memory
 # Processes that have imported already what is slow to import, and does not change.
 FORKS = multiprocessing.get_context("forkserver")
@@ -100,11 +100,12 @@ def copies(count: int) -> SimpleQueue[Path]:
 
 
 def chosen(tests: list[str]) -> list[list[str]]:
-    """At most so many tests: first the most specific, then more, and a sample of the rest."""
-    half = TESTS_PER_MUTANT // 2
-    if len(tests) > TESTS_PER_MUTANT:
-        tests = tests[:half] + random.Random(0).sample(tests[half:], half)  # noqa: S311
-    return [part for part in (tests[:FIRST_TESTS], tests[FIRST_TESTS:]) if part]
+    """The tests in groups: see ``GROUPS``."""
+    parts, rest = [], tests
+    for size in GROUPS:
+        parts.append(rest[:size])
+        rest = rest[size:]
+    return [part for part in [*parts, rest] if part]
 
 
 class Failures:
@@ -149,7 +150,7 @@ def outcome(copy: Path, tests: list[str]) -> tuple[int | None, list[str]]:
     process.start()
     there.close()
     try:
-        return answer.recv() if answer.poll(SECONDS_PER_MUTANT) else (None, [])
+        return answer.recv() if answer.poll(SECONDS_PER_GROUP) else (None, [])
     except EOFError:
         return None, []
     finally:

@@ -2,7 +2,8 @@
 
 Each changes one node of the syntax tree: an operator, a constant, a condition, an argument, a
 result, or a statement that goes. Annotations, docstrings, lists of public names and prose, such as
-the texts of errors, stay as they are.
+the texts of errors, stay as they are; and what states an invariant as an assert does, the
+``strict=`` of a zip.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.And: ast.Or, ast.Or: ast.And,
 }  # fmt: skip
+
+
+# Functions whose first two arguments may change places.
+SYMMETRIC = ("min", "max", "np.minimum", "np.maximum", "ops.minimum", "ops.maximum")
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,14 @@ def _relevant(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list", "type_params", "pattern"):
             continue
-        if isinstance(node, ast.Raise | ast.JoinedStr) or _is_list_of_names(node):
+        if isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert) or _is_list_of_names(node):
+            continue
+        if _is_type(node) or (isinstance(node, ast.keyword) and node.arg == "strict"):
             continue
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST) or _is_docstring(child) or _is_type_checking(child):
                 continue
-            if isinstance(child, ast.expr | ast.stmt):
+            if isinstance(child, ast.expr | ast.stmt) and not _is_letters(child, node):
                 yield child
             yield from _relevant(child)
 
@@ -81,7 +88,21 @@ def _is_prose(text: str) -> bool:
 
 
 def _is_list_of_names(node: ast.AST) -> bool:
-    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    names = ("__all__", "__slots__")
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in names
+
+
+def _is_type(node: ast.AST) -> bool:
+    """Whether a node is a ``Literal[...]``, which no program reads."""
+    return isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal"
+
+
+def _is_letters(node: ast.AST, parent: ast.AST) -> bool:
+    """Whether a text is a set of letters, as in ``dtype.kind in "iu"``: see `_changes`."""
+    is_membership = isinstance(parent, ast.Compare) and isinstance(
+        parent.ops[0], ast.In | ast.NotIn
+    )
+    return is_membership and isinstance(node, ast.Constant) and node is parent.comparators[0]
 
 
 def _is_type_checking(node: ast.AST) -> bool:
@@ -98,8 +119,10 @@ def _changes(node: ast.expr | ast.stmt) -> Iterator[tuple[ast.expr | ast.stmt, a
             for i in range(len(node.values)):
                 rest = node.values[:i] + node.values[i + 1 :]
                 yield node, rest[0] if len(rest) == 1 else _with(node, values=rest)
-        case ast.Compare(ops=[op]) if type(op) in OPERATORS:
+        case ast.Compare(ops=[op], comparators=[right]) if type(op) in OPERATORS:
             yield node, _with(node, ops=[OPERATORS[type(op)]()])
+            if isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Constant):
+                yield node, _with(node, comparators=[ast.Constant(str(right.value)[:-1])])
         case ast.UnaryOp(op=ast.USub() | ast.Not()):
             yield node, node.operand
         case ast.Constant(value=bool()):
@@ -116,11 +139,12 @@ def _changes(node: ast.expr | ast.stmt) -> Iterator[tuple[ast.expr | ast.stmt, a
             yield node.test, "False"
         case ast.Call():
             for i, keyword in enumerate(node.keywords):
-                if keyword.arg is not None:
+                if keyword.arg not in (None, "strict"):
                     yield node, _with(node, keywords=node.keywords[:i] + node.keywords[i + 1 :])
-            if len(node.args) >= 2 and not any(isinstance(a, ast.Starred) for a in node.args[:2]):
+            two = len(node.args) >= 2 and not any(isinstance(a, ast.Starred) for a in node.args[:2])
+            if two and ast.unparse(node.func) not in SYMMETRIC:
                 yield node, _with(node, args=[node.args[1], node.args[0], *node.args[2:]])
-        case ast.Return(value=ast.expr()):
+        case ast.Return(value=ast.expr()) if ast.unparse(node.value) != "None":
             yield node, "return None"
         case ast.Expr(value=ast.Call()) | ast.Raise() | ast.Continue() | ast.AugAssign():
             yield node, "pass"

@@ -105,7 +105,7 @@ def value_and_grad(function: Function, argnums: ArgNums = 0) -> Callable[..., tu
             integer.
         ValueError: There is no argument ``argnums``.
     """
-    return _value_and_grad("grad", function, argnums)
+    return _value_and_grad("value_and_grad", function, argnums)
 
 
 def _value_and_grad(name: str, function: Function, argnums: ArgNums) -> Callable[..., Any]:
@@ -199,7 +199,7 @@ def hvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     every = tuple(range(len(primals)))
     both = _value_and_grad("hvp", function, every)
     slope = lambda *x: _inner(trees.leaves(both(*x)[1]), directions)  # noqa: E731
-    return grad(slope, every)(*primals)
+    return _value_and_grad("hvp", slope, every)(*primals)[1]
 
 
 # --- One vector of variables, one of results ------------------------------------------------------

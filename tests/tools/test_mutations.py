@@ -38,6 +38,13 @@ ROOT = Path(__file__).resolve().parents[2]
         ("x = f'{a} is {b}'", []),
         ("x = 'some words'", []),
         ("__all__ = ['a', 'b']", []),
+        ("__slots__ = ('a', 'b')", []),
+        ("x = a in 'iu'", ["a in 'iu' -> a in 'i'", "a in 'iu' -> a not in 'iu'"]),
+        ("x = min(a, b)", []),
+        ("x = zip(a, b, strict=True)", ["zip(a, b, strict=True) -> zip(b, a, strict=True)"]),
+        ("Kind = Literal['view', 'fresh']", []),
+        ("assert a > 0", []),
+        ("def f():\n    return None", []),
         ("match a:\n    case 1 if b:\n        x = 2", ["2 -> 3"]),
     ],
 )

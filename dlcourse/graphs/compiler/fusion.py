@@ -27,7 +27,6 @@ def fuse_elementwise(graph: Graph) -> Graph:
     """
     groups = _groups(graph)
     new: dict[int, Any] = {id(x): x for x in graph.inputs}
-    nodes = []
     for node in graph.nodes:
         group = groups.get(id(node), [])
         if len(group) > 1 and node is not group[-1]:
@@ -36,8 +35,7 @@ def fuse_elementwise(graph: Graph) -> Graph:
         if made is None:
             made = node.on(tuple(new.get(id(x), x) for x in node.inputs or ()))
         new[id(node)] = made
-        nodes.append(made)
-    return Graph(graph.inputs, [new.get(id(x), x) for x in graph.outputs], graph.name, nodes)
+    return Graph(graph.inputs, [new.get(id(x), x) for x in graph.outputs], graph.name)
 
 
 def _groups(graph: Graph) -> dict[int, list[Symbol]]:

@@ -109,3 +109,9 @@ def test_it_records_although_the_caller_is_inside_no_grad() -> None:
 def test_what_cannot_be_checked_is_refused(function, inputs, error, text) -> None:
     with pytest.raises(error, match=text):
         gradcheck(function, inputs)
+
+
+def test_an_input_without_elements_has_a_jacobian_without_columns() -> None:
+    empty = Tensor(np.zeros((0, 2)), requires_grad=True)
+    full = Tensor(np.ones(3), requires_grad=True)
+    assert gradcheck(lambda a, b: b * a.sum(), [empty, full])

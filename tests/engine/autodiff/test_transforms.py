@@ -222,3 +222,14 @@ def test_wrong_calls_say_what_was_expected(
     with pytest.raises(error) as caught:
         call()
     assert message in str(caught.value)
+
+
+def test_a_pullback_is_differentiable_with_respect_to_its_cotangent() -> None:
+    _, pull = vjp(lambda x: x * x * x, np.array([1.0, 2.0]))
+    cotangent = Tensor([1.0, 1.0], requires_grad=True)
+    with no_grad():
+        (pulled,) = pull(cotangent)
+    assert not pulled.requires_grad
+    (pulled,) = pull(cotangent)
+    (pulled * Tensor([1.0, 10.0])).sum().backward()
+    np.testing.assert_allclose(cotangent.grad.data, [3.0, 120.0])

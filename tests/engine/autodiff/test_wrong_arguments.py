@@ -58,6 +58,12 @@ WRONG: dict[str, Wrong] = {
         "grad: argument 0.a: expected floating point numbers, since a gradient is no integer; got"),
     "grad by a text": (lambda: grad(loss)("abc"), TypeError, "got dtype <U3"),
     "vjp by integers": (lambda: vjp(loss, np.arange(3)), TypeError, "vjp: argument 0: expected"),
+    "value_and_grad by integers": (
+        lambda: value_and_grad(loss)(np.arange(3)), TypeError, "value_and_grad: argument 0"),
+    "jvp by integers": (lambda: jvp(loss, (np.arange(3),), (X,)), TypeError, "jvp: argument 0"),
+    "jvp of a text": (lambda: jvp(lambda x: "no", (X,), (X,)), TypeError, "jvp: expected a func"),
+    "vjp of a text": (lambda: vjp(lambda x: "no", X), TypeError, "vjp: expected a function"),
+    "hvp by integers": (lambda: hvp(loss, (np.arange(3),), (X,)), TypeError, "hvp: argument 0"),
     "jacobian by None": (lambda: jacobian(loss)(object()), TypeError, "got dtype object"),
     # What the function returns
     "grad of a vector": (lambda: grad(dl.exp)(X), TypeError, "scalar value, got shape (3,)"),

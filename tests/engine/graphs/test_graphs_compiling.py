@@ -336,3 +336,11 @@ def test_the_work_to_compile_grows_in_proportion_to_the_depth_and_is_small_a_lay
     few, more, many = map(calls_to_compile, (20, 40, 80))
     assert many - more == pytest.approx(2 * (more - few), rel=0.01)
     assert (many - more) / 40 < 1300
+
+
+@pytest.mark.parametrize("name", ["lambda", "None", "2x", "a_b", "step"])
+def test_a_compiled_function_has_a_name_that_python_takes(name: str) -> None:
+    compiled = compile(trace(lambda x: x + 1, np.zeros(2), name=name))
+    np.testing.assert_array_equal(compiled(np.ones(2))[0], [2, 2])
+    prefix = "" if name in ("a_b", "step") else "_"
+    assert compiled.source.startswith(f"def {prefix}{name}(")

@@ -68,6 +68,11 @@ def test_a_node_shows_operation_name_and_type() -> None:
         (lambda x: x.sum(), "sum"),
         (lambda x: x.sum(axis=(0, 1), keepdims=True), "sum axis=(0, 1), keepdims=T…"),
         (lambda x: x.reshape(10, 100), "reshape shape=(10, 100)"),
+        (lambda x: x[0:1, 0:1].reshape(1, 1, 1, 1, 1, 1), "reshape shape=(1, 1, 1, 1, 1, 1)"),
+        (
+            lambda x: x[0:1, 0:1].repeat(10, 0).reshape(1, 1, 1, 1, 1, 10),
+            "reshape shape=(1, 1, 1, 1, 1, 1…",
+        ),
         (lambda x: x[2:50, None, ..., 0:1], "getitem index=(2:50, None, ...,…"),
         (lambda x: x.astype(np.float64), "astype dtype=float64"),
         (lambda x: x.T, "transpose"),

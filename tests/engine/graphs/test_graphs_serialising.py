@@ -240,6 +240,59 @@ def test_an_operation_with_subgraphs_is_checked(
         from_json(json.dumps(data))
 
 
+def document(*, op: str, operands: list[Any], parameters: Any, types: list[Any]) -> str:
+    """A graph of one input f64[] and one operation."""
+    node = {"op": op, "operands": operands, "parameters": parameters, "types": types}
+    graph = {"name": "f", "inputs": [{"name": "x", **SCALAR}], "constants": [], "nodes": [node],
+             "outputs": [{"ref": 0}]}  # fmt: skip
+    return json.dumps({"format": "dlcourse.graph", "version": 1, "graph": graph})
+
+
+SCALAR, VECTOR = ({"dtype": "float64", "shape": shape} for shape in ([], [3]))
+TRUE = {"scalar": {"dtype": "bool", "shape": [], "data": "AQ=="}}
+
+
+def inner(type_of_input: Any, *, returns_truth: bool = False) -> Any:
+    """A graph that returns its input, or True."""
+    output = {"constant": 0} if returns_truth else {"ref": 0}
+    return {"graph": {"name": "g", "inputs": [{"name": "v", **type_of_input}],
+                      "constants": [TRUE], "nodes": [], "outputs": [output]}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("op", "operands", "parameters", "types"),
+    [
+        ("while_loop", [{"ref": 0}], {"condition": inner(VECTOR, returns_truth=True),
+         "body": inner(SCALAR), "count": 1}, [SCALAR]),
+        ("while_loop", [{"ref": 0}], {"condition": inner(SCALAR, returns_truth=True),
+         "body": inner(VECTOR), "count": 1}, [VECTOR]),
+        ("cond", [True, {"ref": 0}], {"true": inner(VECTOR), "false": inner(VECTOR)}, [VECTOR]),
+        ("scan", [{"ref": 0}], {"body": inner(VECTOR), "counts": {"tuple": [1, 0]}, "length": 2},
+         [VECTOR]),
+    ],
+)  # fmt: skip
+def test_a_subgraph_takes_the_operands(op, operands, parameters, types) -> None:
+    with pytest.raises(
+        ValueError, match=rf"{op} does not take this: graph g: input v\n  Expect: f64\[3"
+    ):
+        from_json(document(op=op, operands=operands, parameters=parameters, types=types))
+
+
+def test_of_two_branches_each_takes_the_operands() -> None:
+    for name in ("true", "false"):
+        branches = {"true": inner(SCALAR), "false": inner(SCALAR)} | {name: inner(VECTOR)}
+        text = document(op="cond", operands=[True, {"ref": 0}], parameters=branches, types=[SCALAR])
+        with pytest.raises(ValueError, match="graph g: input v"):
+            from_json(text)
+
+
+def test_a_long_value_is_shown_in_part() -> None:
+    for length, shown in ((77, "x" * 77 + "'"), (78, "x" * 75 + " ...")):
+        text = json.dumps({"format": "x" * length, "version": 1, "graph": {}})
+        with pytest.raises(ValueError, match=f"got '{shown} and 1"):
+            from_json(text)
+
+
 def test_a_constant_that_is_used_twice_is_written_once() -> None:
     x = placeholder((3, 4), np.float64, "x")
     y = Symbol(x.shape, x.dtype, op=ops.add, inputs=(x, LARGE))

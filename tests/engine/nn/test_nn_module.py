@@ -97,6 +97,9 @@ def test_hooks_see_and_replace_what_goes_in_and_comes_out() -> None:
         model[1].register_forward_hook(lambda _, __, y: y * 10),
     ]
     np.testing.assert_allclose(model(x).data, (np.maximum(model[0](2 * x).data, 0) + 1) * 10)
+    handles.append(model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs)))
+    np.testing.assert_allclose(model(x).data, (np.maximum(model[0](2 * x).data, 0) + 1) * 10)
+    assert seen[-4][0].tolist() == [[2, 2]]  # before what three calls of layers noted
     for handle in handles:
         handle.remove()
         handle.remove()

@@ -110,6 +110,21 @@ def test_the_published_format_is_written() -> None:
     assert data[8 + size :] == b"\x00\x00\x80\x3f\x00\x00\x00\xc0\xfe\xff"
 
 
+# The names of the published format, https://huggingface.co/docs/safetensors
+CODES = {"F64": "f8", "F32": "f4", "F16": "f2", "I64": "i8", "I32": "i4", "I16": "i2", "I8": "i1",
+         "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "?"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_each_dtype_has_the_name_and_the_bytes_of_the_published_format(name: str) -> None:
+    array = np.array([1, 0, 1], CODES[name])
+    data = safetensors.dumps({"x": array})
+    size = int.from_bytes(data[:8], "little")
+    assert json.loads(data[8 : 8 + size])["x"]["dtype"] == name
+    assert data[8 + size :] == array.astype(array.dtype.newbyteorder("<")).tobytes()
+    assert_same(safetensors.loads(data), {"x": array})
+
+
 @pytest.mark.skipif(importlib.util.find_spec("safetensors") is None, reason="no safetensors")
 def test_the_reference_implementation_agrees() -> None:
     from safetensors.numpy import load, save

@@ -316,3 +316,12 @@ def test_anomaly_mode_may_be_entered_within_itself() -> None:
             Tensor([-1.0]).log()
     with np.errstate(all="ignore"):
         Tensor([-1.0]).log()
+
+
+def test_outside_of_anomaly_mode_a_derivative_may_be_nan() -> None:
+    x = Tensor(0.0, requires_grad=True)
+    with np.errstate(all="ignore"):
+        (x.sqrt() * 0).backward()
+    assert np.isnan(x.grad.data)
+    with detect_anomaly(), np.errstate(all="ignore"), pytest.raises(FloatingPointError):
+        (x.sqrt() * 0).backward()

@@ -1,0 +1,76 @@
+"""What an argument is by default in PyTorch, it is here, unless a docstring says otherwise."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.init
+
+from dlcourse import losses, nn, optimizers
+from dlcourse.nn import Linear
+
+# On purpose: layers are of float64, batches come first, an activation has a name.
+OURS = {
+    "dtype": np.float64,
+    "batch_first": True,
+    "activation": "relu",
+    "modules": (),  # of ModuleList
+}
+
+
+def defaults(thing: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        parameters = inspect.signature(thing).parameters.values()
+    except ValueError:  # a function written in C++
+        return {}
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def pairs(ours: Any, theirs: Any) -> list[Any]:
+    """What both have under one name and with some defaults in common."""
+    found = []
+    for name in dir(ours):
+        a, b = getattr(ours, name), getattr(theirs, name, None)
+        is_public = not name.startswith("_") and (inspect.isclass(a) or inspect.isfunction(a))
+        if is_public and callable(b) and defaults(a).keys() & defaults(b).keys():
+            found.append(pytest.param(a, b, id=f"{ours.__name__.rpartition('.')[2]}.{name}"))
+    return found
+
+
+PAIRS = [
+    *pairs(nn, torch.nn),
+    *pairs(nn.init, torch.nn.init),
+    *pairs(losses, torch.nn.functional),
+    *pairs(optimizers, torch.optim.lr_scheduler),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs"), PAIRS)
+def test_defaults_are_pytorchs(ours: Any, theirs: Any) -> None:
+    here, there = defaults(ours), defaults(theirs)
+    shared = here.keys() & there.keys()
+    different = {name: here[name] for name in shared if here[name] != there[name]}
+    assert different == {name: OURS[name] for name in different}
+
+
+OPTIMIZERS = sorted(
+    name
+    for name in dir(optimizers)
+    if hasattr(torch.optim, name) and inspect.isclass(getattr(optimizers, name))
+)
+
+
+@pytest.mark.parametrize("name", [n for n in OPTIMIZERS if n not in ("Optimizer", "lr_scheduler")])
+def test_the_options_of_an_optimizer_are_pytorchs(name: str) -> None:
+    needs_lr = {"lr": 0.1} if name == "SGD" else {}
+    model = Linear(2, 1)
+    ours = getattr(optimizers, name)(model.parameters(), **needs_lr).defaults
+    theirs = getattr(torch.optim, name)(torch.nn.Linear(2, 1).parameters(), **needs_lr).defaults
+    shared = ours.keys() & theirs.keys()
+    assert {"lr"} <= shared
+    assert {n: ours[n] for n in shared} == {n: theirs[n] for n in shared}
