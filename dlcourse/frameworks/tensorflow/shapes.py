@@ -102,13 +102,6 @@ def _unpack(a: Any, *, axis: int, num: int) -> Any:
     return _one_or_all(parts)
 
 
-def _cumsum(a: Any, axis: Any, *, exclusive: bool, reverse: bool) -> Any:
-    line = known_int(axis)
-    y = ops.flip(a, axis=line) if reverse else a
-    y = ops.cumsum(y, axis=line) - (y if exclusive else 0)
-    return ops.flip(y, axis=line) if reverse else y
-
-
 def _pad(a: Any, widths: Any, value: Any = 0) -> Any:
     pairs = tuple(zip(known_ints(widths)[::2], known_ints(widths)[1::2], strict=True))
     return ops.pad(a, pad_width=pairs, value=np.asarray(value).item())

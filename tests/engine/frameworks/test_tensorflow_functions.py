@@ -61,6 +61,78 @@ def test_the_gradient_of_a_function_gives_the_numbers_of_tensorflow(
         np.testing.assert_allclose(a, b.numpy(), rtol=1e-9, atol=1e-11)
 
 
+NORMS: dict[str, Callable[..., Any]] = {
+    "training": lambda tf, x, a, b: tf.compat.v1.nn.fused_batch_norm(x, a, b, epsilon=0.1)[0],
+    "inference": lambda tf, x, a, b: tf.compat.v1.nn.fused_batch_norm(
+        x, a, b, mean=[0.1, 0.2, 0.3, 0.4], variance=[1.0, 2.0, 0.5, 1.5], is_training=False)[0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("norm", NORMS.values(), ids=NORMS)
+def test_the_gradient_of_a_batch_norm_gives_the_numbers_of_tensorflow(
+    tf: Any, norm: Callable[..., Any]
+) -> None:
+    def step(*inputs: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            loss = tf.reduce_sum(norm(tf, *inputs) ** 3)
+        return tape.gradient(loss, inputs)
+
+    inputs = normal(2, 3, 3, 4), normal(4), normal(4, seed=1)
+    function = tf.function(step).get_concrete_function(*specs(tf, *inputs))
+    theirs = step(*map(tf.constant, inputs))
+    for a, b in zip(from_tensorflow(function).run(*inputs), theirs, strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def a_list(tf: Any, x: Any, *others: Any) -> Any:
+    """The handle of a list of x and the others."""
+    return tf.raw_ops.TensorListFromTensor(tensor=tf.stack([x, *others]), element_shape=[3])
+
+
+def stacked(tf: Any, handle: Any) -> Any:
+    return tf.raw_ops.TensorListStack(
+        input_handle=handle, element_shape=[3], element_dtype=tf.float32
+    )
+
+
+LISTS: dict[str, Callable[..., Any]] = {
+    "an item at a computed place": lambda tf, x: tf.raw_ops.TensorListGetItem(
+        input_handle=a_list(tf, x, 2 * x), index=tf.cast(x[0] * 0 + 1, tf.int32),
+        element_shape=[3], element_dtype=tf.float32),
+    "set at a computed place": lambda tf, x: stacked(tf, tf.raw_ops.TensorListSetItem(
+        input_handle=a_list(tf, x, 2 * x), index=tf.cast(x[0] * 0 + 1, tf.int32), item=-x)),
+    "set beyond the end": lambda tf, x: stacked(tf, tf.raw_ops.TensorListSetItem(
+        input_handle=a_list(tf, x), index=2, item=-x, resize_if_index_out_of_bounds=True)),
+    "longer": lambda tf, x: stacked(
+        tf, tf.raw_ops.TensorListResize(input_handle=a_list(tf, x), size=3)),
+    "shorter": lambda tf, x: stacked(
+        tf, tf.raw_ops.TensorListResize(input_handle=a_list(tf, x, x, 2 * x), size=1)),
+    "popped": lambda tf, x: tf.raw_ops.TensorListPopBack(
+        input_handle=a_list(tf, x, 2 * x), element_shape=[3], element_dtype=tf.float32)[1],
+    "popped before it is set": lambda tf, x: x + tf.raw_ops.TensorListPopBack(
+        input_handle=tf.raw_ops.TensorListReserve(
+            element_shape=[3], num_elements=2, element_dtype=tf.float32),
+        element_shape=[3], element_dtype=tf.float32)[1],
+    "scattered": lambda tf, x: stacked(tf, tf.raw_ops.TensorListScatterV2(
+        tensor=tf.stack([x, 2 * x]), indices=[2, 0], element_shape=[3], num_elements=-1)),
+    "scattered into more": lambda tf, x: stacked(tf, tf.raw_ops.TensorListScatterV2(
+        tensor=tf.stack([x, 2 * x]), indices=[2, 0], element_shape=[3], num_elements=4)),
+    "its length": lambda tf, x: x[0] + tf.cast(
+        tf.raw_ops.TensorListLength(input_handle=a_list(tf, x, x)), tf.float32),
+    "its element shape": lambda tf, x: x[0] + tf.cast(tf.raw_ops.TensorListElementShape(
+        input_handle=a_list(tf, x), shape_type=tf.int32), tf.float32),
+    "the sum of two": lambda tf, x: stacked(
+        tf, tf.add_n([a_list(tf, x, 2 * x), a_list(tf, -x, x)])),
+    "zeros like it": lambda tf, x: x + stacked(tf, tf.zeros_like(a_list(tf, x, x))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("f", LISTS.values(), ids=LISTS)
+def test_lists_of_tensors_give_the_numbers_of_tensorflow(tf: Any, f: Callable[..., Any]) -> None:
+    assert_runs_the_same(tf, lambda x: f(tf, x), np.array([0.5, -2.0, 3.0], np.float32))
+
+
 # --- Layers over time and other layers of Keras -----------------------------------------------
 
 RECURRENT: dict[str, Callable[[Any], list[Any]]] = {
@@ -201,6 +273,10 @@ GUARDS: dict[str, tuple[Callable[..., Any], str]] = {
     "bfloat16": (
         lambda tf, x: tf.cast(tf.cast(x, tf.bfloat16) * 2, tf.float32), "bfloat16"),
     "complex64": (lambda tf, x: tf.abs(tf.complex(x, x)), "complex64"),
+    "within a loop": (
+        lambda tf, x: tf.while_loop(
+            lambda y: tf.reduce_sum(y) < 9, lambda y: (tf.math.bessel_i0(y),), (x,))[0],
+        "BesselI0"),
     "random numbers": (lambda tf, x: x + tf.random.normal([4]), "RandomStandardNormal"),
 }  # fmt: skip
 
@@ -213,3 +289,25 @@ def test_a_use_that_dlcourse_does_not_have_is_refused_with_its_line(
         from_tensorflow(tf.function(lambda x: f(tf, x)), tf.TensorSpec((4, 4, 4, 4)))
     assert text in str(caught.value)
     assert ".py, line" in str(caught.value)
+
+
+def test_a_resource_that_is_no_variable_is_an_error(tf: Any) -> None:
+    keys = tf.constant([1, 2], tf.int64)
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, keys * 10), -1)
+    function = tf.function(lambda x: table.lookup(x))
+    with pytest.raises(ValueError, match="expected variables only, got another resource"):
+        from_tensorflow(function, tf.TensorSpec((2,), tf.int64))
+
+
+def test_a_drawing_shows_short_constants_whole_and_long_ones_by_their_type(tf: Any) -> None:
+    def f(x: Any) -> Any:
+        values = tf.TensorArray(tf.float32, 2, element_shape=()).unstack(x[:2])
+        return x * [1.0, 2.0, 3.0, 4.0, 5.0] + [0.25] + values.read(1)
+
+    drawing = from_tensorflow(tf.function(f), tf.TensorSpec((5,))).draw()
+    constants = [node.lines[0] for node in drawing.nodes if node.kind == "constant"]
+    assert "float32 5" in constants
+    assert "[0.25]" in constants
+    names = {node.lines[0]: node.lines for node in drawing.nodes if node.kind == "operation"}
+    assert names["TensorListFromTensor"][-1:] != ("",)
+    assert "axis" not in str(names)

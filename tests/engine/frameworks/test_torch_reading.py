@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from dlcourse import ops
 from dlcourse.frameworks import ImportedGraph, UnknownOperationError, compositions, from_torch
+from dlcourse.frameworks.torch.operations import TABLE as ATEN
 from frameworks.torch_tools import assert_same, export, normal, seeded
 
 
@@ -87,6 +90,30 @@ def test_unknown_operations_are_named_all_at_once_with_their_lines() -> None:
     assert "y = torch.special.i0(x)" in text
     assert "return self.layer(y)  # its line" in text
     assert "aten.relu.default" in text.split("It has counterparts of: ")[1]
+
+
+REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
+    "a dtype that NumPy lacks": (lambda x: x.to(torch.bfloat16) * 2, "bfloat16"),
+    "a dtype beside numbers": (lambda x: torch.complex(x, x), "complex64"),
+    "another reduction": (
+        lambda x: torch.scatter_reduce(x, 0, torch.tensor([0, 0, 1]), x, "prod"),
+        "scatter_reduce of dlcourse has sum and mean, got 'prod'"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("model", "text"), REFUSED.values(), ids=REFUSED)
+def test_a_use_that_dlcourse_does_not_have_is_refused(model: Any, text: str) -> None:
+    with pytest.raises(UnknownOperationError, match=text):
+        from_torch(export(model, normal(3)))
+
+
+def test_a_result_of_another_shape_than_was_recorded_is_an_error() -> None:
+    program = small()[2].program
+    wrong = dataclasses.replace(program.calls[-1].results[0], shape=(4, 7))
+    last = dataclasses.replace(program.calls[-1], results=(wrong,))
+    program = dataclasses.replace(program, calls=(*program.calls[:-1], last))
+    with pytest.raises(UnknownOperationError, match=r"invalid shape\n  Expect: \(4, 7\)"):
+        program.evaluate(ATEN, [np.zeros(v.shape, v.dtype) for v in program.inputs])
 
 
 def test_an_unknown_operation_that_no_output_needs_is_no_error() -> None:

@@ -58,6 +58,9 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "rsub, alpha": lambda x: torch.rsub(x.a, x.b, alpha=3),
     "mul": lambda x: x.a * x.b * 3,
     "div": lambda x: x.a / x.p / 3,
+    "div, no rounding": lambda x: torch.div(x.a, x.b, rounding_mode=None),
+    "nan_to_num of integers": lambda x: torch.nan_to_num(x.n),
+    "elu, from its result": lambda x: torch.ops.aten.elu_backward(x.a, 0.5, 2.0, 1.5, True, x.b),
     "div, floor": lambda x: torch.div(x.a, x.b, rounding_mode="floor"),
     "div, trunc": lambda x: torch.div(x.a, x.b, rounding_mode="trunc"),
     "floor_divide": lambda x: x.n // 2,
@@ -264,6 +267,10 @@ SHAPES: dict[str, Callable[..., Any]] = {
 }
 
 INDICES: dict[str, Callable[..., Any]] = {
+    "scatter_reduce, mean": lambda x: torch.scatter_reduce(
+        x.a, 1, x.n[:, None].expand(3, 4), x.b, "mean"),
+    "scatter_reduce, mean of others": lambda x: torch.scatter_reduce(
+        x.a, 1, x.n[:, None].expand(3, 4), x.b, "mean", include_self=False),
     "index": lambda x: (x.a[:, x.n], x.a[x.n.clamp(max=2)], x.a[torch.arange(3), x.n]),
     "index, apart": lambda x: x.s[torch.tensor([0, 1, 1]), :, x.n],
     "index, negative": lambda x: x.a[torch.tensor([0, -1])],
@@ -348,6 +355,9 @@ def assigned(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 WINDOWS: dict[str, Callable[..., Any]] = {
+    "group norm": lambda x: F.group_norm(x.i, 2),
+    "group norm, weights": lambda x: F.group_norm(x.i, 2, x.a[0], x.b[0], 0.1),
+    "transposed, one signal": lambda x: F.conv_transpose1d(x.s[0], x.i[0], x.i[0, 0, 0], 2, 1),
     "conv1d": lambda x: F.conv1d(x.s, x.s[:, :, :3], x.a[0, :2], 2, 1),
     "conv2d": lambda x: F.conv2d(x.i, x.i[:, :2, :3, :2], x.a[0, :2], (1, 2), 1, (2, 1), 2),
     "conv2d, no batch": lambda x: F.conv2d(x.i[0], x.i[:, :, :3, :3]),
@@ -457,6 +467,7 @@ LOSSES: dict[str, Callable[..., Any]] = {
     "huber, delta": lambda x: F.huber_loss(x.a, x.b, delta=0.3),
     "smooth l1, beta": lambda x: F.smooth_l1_loss(x.a, x.b, beta=0.3),
     "smooth l1, beta 0": lambda x: F.smooth_l1_loss(x.a, x.b, beta=0.0),
+    "smooth l1, beta 0, in aten": lambda x: torch.ops.aten.smooth_l1_loss(x.a, x.b, 1, 0.0),
 }
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
