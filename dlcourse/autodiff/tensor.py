@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from dlcourse import ops
+from dlcourse.autodiff.conversions import Conversions
 from dlcourse.autodiff.hooks import Hook, HookHandle, run_hooks
 from dlcourse.autodiff.in_place import InPlace, raw_index
 from dlcourse.autodiff.node import tick
@@ -20,7 +21,7 @@ from dlcourse.ops import Array, Primitive
 from dlcourse.ops.failures import KERNEL_ERRORS, explain_failure, misuse
 
 
-class Tensor(InPlace):
+class Tensor(InPlace, Conversions):
     """An array that can remember how it was computed, so that it can be differentiated.
 
     Args:
@@ -105,70 +106,9 @@ class Tensor(InPlace):
             text += ", requires_grad=True"
         return f"Tensor({text})"
 
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.ndim == 0 else super().__format__(spec)
-
-    # --- The value without the graph -----------------------------------------------------------
-
-    def numpy(self) -> Array:
-        """The value as an ndarray that shares memory with this tensor.
-
-        Raises:
-            RuntimeError: The tensor requires a gradient, which the array could not carry on.
-        """
-        if self._requires_grad:
-            raise misuse(
-                "numpy() would leave the graph behind: this tensor requires a gradient. "
-                "Use tensor.detach().numpy()."
-            )
-        return self.data
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
-        return np.array(self.numpy(), dtype=dtype, copy=copy)
-
-    def item(self) -> Any:
-        """The only element, as a Python number."""
-        if self.data.size != 1:
-            raise ValueError(f"item() needs exactly one element, got shape {self.shape}")
-        return self.data.item()
-
-    def tolist(self) -> Any:
-        """The elements as Python numbers, in nested lists."""
-        return self.data.tolist()
-
-    def __float__(self) -> float:
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
-
-    def __bool__(self) -> bool:
-        if self.data.size != 1:
-            raise ValueError(
-                f"the truth of a tensor of shape {self.shape} is ambiguous: "
-                "compare a single element, or use .data.any() or .data.all()"
-            )
-        return bool(self.data.item())
-
     def detach(self) -> Tensor:
         """A tensor with the same memory and no history."""
         return Tensor.wrap(self.data)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What copy.deepcopy and pickle keep: the value and the gradient, not hooks.
-
-        Raises:
-            RuntimeError: A recorded operation made it; its graph would have to be copied too.
-        """
-        if self.op is not None:
-            raise misuse(
-                f"only leaves can be copied or pickled; this tensor is the result of {self.op.name}"
-                ". Use clone() to copy it within the graph, or detach() to leave the graph behind."
-            )
-        return {"data": self.data, "grad": self.grad, "_requires_grad": self._requires_grad}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, created=tick())
 
     # --- Differentiation -----------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from dlcourse.graphs.symbol import Symbol, placeholder, type_text
 from dlcourse.ops import Primitive
+from dlcourse.ops.inference import infer
 
 
 def result_types(
@@ -21,7 +22,7 @@ def result_types(
     """
     if op.result_types is not None:
         return [placeholder(*type_of(x)) for x in op.result_types(operands, **parameters)]
-    return [placeholder(*op.infer(operands, parameters))]
+    return [placeholder(*infer(op, operands, parameters))]
 
 
 def type_of(x: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:

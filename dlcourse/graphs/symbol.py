@@ -19,6 +19,7 @@ from dlcourse.autodiff import Tensor
 from dlcourse.autodiff.node import Node, tick
 from dlcourse.ops import Primitive
 from dlcourse.ops.failures import KERNEL_ERRORS, explain_failure
+from dlcourse.ops.inference import infer
 from dlcourse.ops.trees import map_leaves
 
 
@@ -92,7 +93,7 @@ class Symbol(Node):
         operands = tuple([as_operand(x, op) for x in arguments])
         parameters = map_leaves(_own, parameters)
         try:
-            shape, dtype = op.infer(operands, parameters)
+            shape, dtype = infer(op, operands, parameters)
         except KERNEL_ERRORS as error:
             raise explain_failure(op, operands, parameters, error) from error
         return Symbol(shape, dtype, op=op, inputs=operands, parameters=parameters)

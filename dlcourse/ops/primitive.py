@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -24,10 +23,6 @@ Value: TypeAlias = Any
 Rule: TypeAlias = Callable[..., Any]
 # Of a call inside `vmap` (see `batch_rules`) the results of all examples, or None.
 BatchRule: TypeAlias = Callable[[Any], Any]
-
-
-# How many shapes and dtypes an operation remembers, see `Primitive.infer`.
-MOST_INFERRED = 1000
 
 
 class Primitive:
@@ -62,7 +57,7 @@ class Primitive:
         specialise: For compiled text: of the Symbols of the arguments and the parameters, a kernel
             that does less work where their shapes and dtypes allow it, or None.
         result_types: For one that carries graphs or has several results: of the Symbols and the
-            parameters something of the shape and dtype of each result, in place of `infer`.
+            parameters something of the shape and dtype of each result, which are not inferred.
         has_several_results: Whether one Symbol stands for several values, see `graphs.control`.
 
     Attributes:
@@ -74,7 +69,6 @@ class Primitive:
     reads_all = False  # whether its rules read every argument, so that none needs to be asked
 
     __slots__ = (
-        "_inferred",
         "_known",
         "arguments",
         "batch",
@@ -82,6 +76,7 @@ class Primitive:
         "elementwise",
         "expand",
         "has_several_results",
+        "inferred",
         "is_view",
         "kernel",
         "meaning",
@@ -144,7 +139,7 @@ class Primitive:
         either = inspect.Parameter.POSITIONAL_OR_KEYWORD
         self.signature = inspect.Signature([inspect.Parameter(n, either) for n in names])
         self._known = frozenset(self.parameters)
-        self._inferred: dict[Any, tuple[tuple[int, ...], np.dtype[Any]]] = {}
+        self.inferred: dict[Any, Any] = {}  # what `inference` remembers
 
     def __call__(self, *arguments: Any, **parameters: Any) -> Any:
         fits = len(arguments) == len(self.arguments)
@@ -177,41 +172,6 @@ class Primitive:
         if self.each is None:
             return self.rules
         return [partial(self.each, i) for i in range(count)]
-
-    def infer(
-        self, arguments: Sequence[Any], parameters: Mapping[str, Any]
-    ) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """The shape and dtype of the result, from the shapes and dtypes of the arguments.
-
-        The kernel itself is the rule: it runs on ones (integers, which may be indices, are zeros).
-        So nothing can disagree with it, and NumPy's promotion and broadcasting hold. An elementwise
-        kernel runs on a single element. One that is not pure gets copies of its parameters, so that
-        nothing is drawn from a random generator. What was inferred is kept for the next time.
-        """
-        if not self.pure:
-            return self._run_on_examples(arguments, copy.deepcopy(dict(parameters)))
-        kinds = [(x.shape, x.dtype) if hasattr(x, "dtype") else (type(x), x) for x in arguments]
-        key = (*kinds, *((k, type(v), v) for k, v in parameters.items()))  # 1 == 1.0 == True
-        try:
-            known = self._inferred.get(key)
-        except TypeError:  # a parameter that cannot be a key: an array, a slice
-            return self._run_on_examples(arguments, parameters)
-        if known is None:
-            known = self._run_on_examples(arguments, parameters)
-            if len(self._inferred) == MOST_INFERRED:
-                self._inferred.clear()
-            self._inferred[key] = known
-        return known
-
-    def _run_on_examples(
-        self, arguments: Sequence[Any], parameters: Mapping[str, Any]
-    ) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        with np.errstate(all="ignore"):
-            if not self.elementwise:
-                y = self.kernel(*[_example(x, None) for x in arguments], **parameters)
-                return np.shape(y), np.asarray(y).dtype
-            y = self.kernel(*[_example(x, (1,)) for x in arguments], **parameters)
-        return np.broadcast_shapes(*[np.shape(x) for x in arguments]), np.asarray(y).dtype
 
     def _arrays(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """The arguments as arrays. Beside an array, a number of an elementwise operation stays.
@@ -250,14 +210,6 @@ class Primitive:
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({', '.join(self.signature.parameters)})>"
-
-
-def _example(x: Any, shape: tuple[int, ...] | None) -> Any:
-    """An array like ``x``, of its own shape or a given one; Python numbers stay as they are."""
-    if isinstance(x, bool | int | float):
-        return x
-    value = np.zeros((), x.dtype) if x.dtype.kind in "iu" else np.ones((), x.dtype)
-    return np.broadcast_to(value, x.shape if shape is None else shape)
 
 
 def _is_bundle(x: Any) -> bool:

@@ -78,7 +78,7 @@ def test_a_circle_is_found_however_it_is_imported(
 # Tables that have operations in them and state no fact about one.
 TABLES = {
     "autodiff/array_methods.py": {"NUMPY_FUNCTIONS"},  # NumPy's names for them
-    "graphs/compiler/passes.py": {"RULES"},  # how a graph is rewritten, which is the pass itself
+    "graphs/compiler/algebra.py": {"RULES"},  # how a graph is rewritten, which is the pass itself
     "losses/reduction.py": {"_REDUCTIONS"},  # words for what to do with the losses of a batch
     "nn/init.py": {"GAINS"},  # words for what follows a layer
 }

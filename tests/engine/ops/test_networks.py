@@ -13,6 +13,7 @@ from parity import normal
 from torch.nn import functional as F  # noqa: N812 (its usual name)
 
 from dlcourse import Tensor, graphs, ops
+from dlcourse.ops.inference import infer
 
 some = settings(max_examples=80, deadline=None, derandomize=True)
 
@@ -347,8 +348,8 @@ def test_a_static_graph_draws_another_mask_in_each_run() -> None:
 def test_inferring_the_shape_of_a_mask_draws_nothing() -> None:
     generator = np.random.default_rng(0)
     before = generator.bit_generator.state
-    inferred = ops.dropout_mask.infer(
-        [np.ones((2, 3), np.float32)], {"rate": 0.5, "generator": generator}
+    inferred = infer(
+        ops.dropout_mask, [np.ones((2, 3), np.float32)], {"rate": 0.5, "generator": generator}
     )
     assert inferred == ((2, 3), np.float32)
     assert generator.bit_generator.state == before
