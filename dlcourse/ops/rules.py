@@ -109,7 +109,7 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
         return g
     extra = len(g.shape) - len(shape)
     if extra > 0 and g.shape[extra:] == shape:
-        return t.sum(g, axis=tuple(range(extra)))
+        return t.sum(g, axis=0 if extra == 1 else tuple(range(extra)))
     if extra < 0 or any(n not in (1, m) for n, m in zip(shape, g.shape[extra:], strict=True)):
         raise ValueError(f"a gradient of shape {g.shape} cannot belong to a value of shape {shape}")
     stretched = tuple(i for i, n in enumerate(shape, start=extra) if n == 1 and g.shape[i] != 1)
