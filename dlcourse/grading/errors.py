@@ -1,4 +1,4 @@
-"""The errors that stop a grading run. What is wrong with one submission is never one of them."""
+"""The errors of the grader itself. What is wrong with one submission is never one of them."""
 
 
 class GradingError(Exception):
@@ -11,6 +11,10 @@ class UsageError(GradingError):
 
 class AssignmentError(GradingError):
     """The assignment itself is at fault: its notebook, its checks or its reference solution."""
+
+
+class NotStartedError(Exception):
+    """A sandbox did not start for a submission, although it was tried again; the class goes on."""
 
 
 class GraderBusy(GradingError):  # noqa: N818 - a state, like BlockingIOError

@@ -8,6 +8,7 @@ tuple and an array of the same content. A bool is not a number.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -41,12 +42,9 @@ def same(reference: object, answer: object, *, rtol: float, atol: float) -> bool
             if not _same_numbers(expected_array, actual_array, rtol, atol):
                 return False
             continue
-        expected_items, actual_items = _as_items(expected), _as_items(actual)
-        if expected_items is None or actual_items is None:
+        if not _has_items(expected) or not _has_items(actual) or len(expected) != len(actual):
             return False
-        if len(expected_items) != len(actual_items):
-            return False
-        pairs.extend(zip(expected_items, actual_items, strict=True))
+        pairs.extend(zip(expected, actual, strict=True))
     return True
 
 
@@ -89,12 +87,9 @@ def _is_shallow(value: Sequence[object], limit: int = 32) -> bool:
     return False
 
 
-def _as_items(value: object) -> Sequence[object] | None:
-    if isinstance(value, list | tuple):
-        return value
-    if isinstance(value, np.ndarray) and value.ndim:
-        return list(value)
-    return None
+def _has_items(value: object) -> TypeGuard[Sequence[object]]:
+    """Whether a value is a sequence. An array of shape (n, 0) has n items in no bytes at all."""
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def _same_numbers(expected: Array, actual: Array, rtol: float, atol: float) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from dlcourse.grading.assignments.assignment import Assignment
 from dlcourse.grading.assignments.rebuild import rebuild
-from dlcourse.grading.errors import AssignmentError
+from dlcourse.grading.errors import AssignmentError, GradingError, NotStartedError
 from dlcourse.grading.marking.compare import same
 from dlcourse.grading.marking.marks import probe_calls
 from dlcourse.grading.sandbox.execute import ProbeResult
@@ -33,7 +33,10 @@ def reference_answers(assignment: Assignment, runs: Runs) -> Mapping[str, ProbeR
 def _run(assignment: Assignment, runs: Runs) -> Mapping[str, ProbeResult]:
     calls = probe_calls(assignment)
     notebook = rebuild(assignment.release, assignment.source)
-    first, second = (runs.probe(assignment, notebook, calls) for _ in range(2))
+    try:
+        first, second = (runs.probe(assignment, notebook, calls) for _ in range(2))
+    except NotStartedError as error:  # no submission can be marked without
+        raise GradingError(f"the reference solution of {assignment.name}: {error}") from error
     problems = []
     for call in calls:
         result, again = first[call.name], second[call.name]

@@ -50,11 +50,17 @@ class SandboxUnavailable(GradingError):  # noqa: N818  (GradingError says that i
 
 @dataclass(frozen=True)
 class Limits:
-    """What one run of a notebook may use. Times are wall-clock seconds."""
+    """What one run of a notebook may use.
+
+    Seconds are of processor time, of all processes together, so that a mark does not depend on what
+    else the machine has to do. ``patience`` is for code that waits: how many seconds may pass on
+    the clock for each second that it may compute.
+    """
 
     cell_seconds: float = 30.0
     probe_seconds: float = 10.0
     total_seconds: float = 300.0
+    patience: float = 6.0
     memory_bytes: int = 2 << 30  # address space of a process, and memory of all together
     scratch_bytes: int = 256 << 20  # of each writable file system, and of one file
     output_bytes: int = 1 << 20  # outputs of one cell; more is cut off
@@ -105,8 +111,14 @@ class Sandbox:
 
     def memory(self) -> int:
         """Bytes of memory that all its processes use together."""
-        pids = [self.first_pid, *descendants(self.first_pid)]
-        return sum(proportional_memory(pid) for pid in pids)
+        return sum(map(proportional_memory, self.pids()))
+
+    def processor_seconds(self) -> float:
+        """Processor time that all its processes, and those that have ended, took together."""
+        return sum(map(processor_seconds, self.pids()))
+
+    def pids(self) -> list[int]:
+        return [self.first_pid, *descendants(self.first_pid)]
 
     def kill(self) -> None:
         """End every process inside, and wait until they are gone."""
@@ -160,6 +172,16 @@ def descendants(root: int) -> list[int]:
         found += started
         frontier += started
     return found
+
+
+def processor_seconds(pid: int) -> float:
+    """Seconds of processor time of a process and of its children that it has waited for."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return 0.0  # it has just ended
+    ticks = map(int, stat.rpartition(") ")[2].split()[11:15])  # utime, stime, cutime, cstime
+    return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
 
 def proportional_memory(pid: int) -> int:

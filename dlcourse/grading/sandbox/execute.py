@@ -16,8 +16,8 @@ import os
 import select
 import time
 from collections import deque
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +25,7 @@ from typing import Any, Literal
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from dlcourse.grading.errors import GradingError
+from dlcourse.grading.errors import NotStartedError
 from dlcourse.grading.sandbox.confinement import RUNNER, Limits, Sandbox, sandbox, unconfined
 from dlcourse.grading.sandbox.events import (
     ProbeStatus,
@@ -37,7 +37,8 @@ from dlcourse.grading.sandbox.events import (
 
 DEFAULT_LIMITS = Limits()
 GRACE_SECONDS = 2.0  # that the runner has to stop a unit by itself before the sandbox is ended
-START_SECONDS = 60.0
+START_SECONDS = 60.0  # of processor time
+STARTS = 3  # how often a sandbox that does not start is tried
 WATCH_SECONDS = 0.25  # between two looks at the memory in use
 
 
@@ -162,7 +163,8 @@ def stopped_output(ending: Ending, limits: Limits) -> NotebookNode:
     ename, evalue = {
         "timeout": (
             "TimeoutError",
-            f"This cell ran for more than {limits.cell_seconds:g} seconds and was stopped.",
+            f"This cell computed for more than {limits.cell_seconds:g} seconds, or waited for "
+            f"more than {limits.patience * limits.cell_seconds:g}, and was stopped.",
         ),
         "died": ("ProcessEnded", "This cell ended the notebook's process."),
         "memory": (
@@ -232,13 +234,13 @@ class NotebookRun:
         return units
 
     def run(self) -> Progress:
-        deadline = time.monotonic() + self.limits.total_seconds
+        budget = Budget(self.limits)
         before_stops, stopped, innocent = self.progress.copy(), list[Unit](), set[int]()
         while True:
             if stopped:
                 earlier = {cell for cell in self.progress.restless if cell < stopped[0].cell}
                 for suspect in sorted(earlier - innocent, reverse=True):
-                    trial = self._attempt_without(suspect, before_stops, deadline)
+                    trial = self._attempt_without(suspect, before_stops, budget)
                     if any(unit in trial.skipped or not trial.has(unit) for unit in stopped):
                         innocent.add(suspect)
                     elif any(trial.went_well(unit) for unit in stopped):
@@ -248,7 +250,7 @@ class NotebookRun:
             if not stopped:
                 before_stops = self.progress.copy()
             units = self._open_units(self.progress)
-            culprit = self._attempt(self.progress, units, deadline) if units else None
+            culprit = self._attempt(self.progress, units, budget) if units else None
             if culprit is None or culprit[1] == "time is up":
                 return self.progress
             unit, ending = culprit
@@ -259,10 +261,10 @@ class NotebookRun:
                 stopped.append(unit)
             self.progress.skip(unit, ending)
 
-    def _attempt_without(self, cell: int, before: Progress, deadline: float) -> Progress:
+    def _attempt_without(self, cell: int, before: Progress, budget: "Budget") -> Progress:
         trial = before.copy()
         trial.skip(Unit(cell), "died")
-        culprit = self._attempt(trial, self._open_units(trial), deadline)
+        culprit = self._attempt(trial, self._open_units(trial), budget)
         if culprit is not None and culprit[1] != "time is up":
             trial.skip(*culprit)
         return trial
@@ -303,27 +305,37 @@ class NotebookRun:
         )
 
     def _attempt(
-        self, progress: Progress, units: list[Unit], deadline: float
+        self, progress: Progress, units: list[Unit], budget: "Budget"
     ) -> tuple[Unit, Ending] | None:
-        """Run the units in a new sandbox; the unit that stopped it and how, or None at the end."""
-        with self._start(units) as running:
-            events = EventReader(running, self.limits, deadline)
-            start = events.next(START_SECONDS, 1 << 16)
-            if not isinstance(start, dict):
-                raise GradingError(
-                    f"The notebook did not start in the sandbox.\n{running.errors()}"
-                )
-            for unit in units:
-                seconds, size = self._allowance(unit)
-                give_up = time.monotonic() + seconds
-                while True:
-                    event = events.next(give_up - time.monotonic(), size)
-                    if isinstance(event, str):
-                        return unit, event
-                    if self._take(progress, unit, event):
-                        break
-                if unit.call is None and self._keeps_too_much(event):
-                    return unit, "memory"
+        """Run the units in a new sandbox; the unit that stopped it and how, or None at the end.
+
+        A sandbox may fail to start for want of memory or processes, so it is tried again.
+        """
+        for attempt in range(1, STARTS + 1):
+            with self._start(units) as running, budget.of(running):
+                events = EventReader(running, self.limits, budget)
+                if isinstance(events.next(START_SECONDS, 1 << 16), dict):
+                    return self._run_units(progress, units, events)
+                if attempt == STARTS:
+                    raise NotStartedError(
+                        f"the notebook did not start in the sandbox\n{running.errors()}"
+                    )
+        return None
+
+    def _run_units(
+        self, progress: Progress, units: list[Unit], events: "EventReader"
+    ) -> tuple[Unit, Ending] | None:
+        for unit in units:
+            seconds, size = self._allowance(unit)
+            events.begin()
+            while True:
+                event = events.next(seconds, size)
+                if isinstance(event, str):
+                    return unit, event
+                if self._take(progress, unit, event):
+                    break
+            if unit.call is None and self._keeps_too_much(event):
+                return unit, "memory"
         return None
 
     def _allowance(self, unit: Unit) -> tuple[float, int]:
@@ -357,22 +369,49 @@ class NotebookRun:
         return True
 
 
+class Budget:
+    """The time of a notebook, over all the sandboxes that it takes."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.seconds = limits.total_seconds
+        self.deadline = time.monotonic() + limits.patience * limits.total_seconds
+
+    @contextmanager
+    def of(self, running: Sandbox) -> Iterator[None]:
+        """A context in which a sandbox runs; what it computes is taken from the budget."""
+        try:
+            yield
+        finally:
+            self.seconds -= running.processor_seconds()
+
+
 class EventReader:
     """Events of a running sandbox, one at a time, within limits of time, size and memory."""
 
-    def __init__(self, running: Sandbox, limits: Limits, deadline: float) -> None:
+    def __init__(self, running: Sandbox, limits: Limits, budget: Budget) -> None:
         self.running = running
         self.limits = limits
-        self.deadline = deadline
+        self.budget = budget
         self.lines: deque[bytes] = deque()
         self.partial = bytearray()  # of a line whose end has not come yet
         self.next_watch = time.monotonic() + WATCH_SECONDS
         self.poll = select.poll()
         self.poll.register(running.events, select.POLLIN)
+        self.begin()
+
+    def begin(self) -> None:
+        """From now on the time of the next unit counts."""
+        self.computed_before = self.running.processor_seconds()
+        self.began = time.monotonic()
 
     def next(self, seconds: float, size: int) -> dict[str, Any] | Ending:
-        """The next event, or how the wait for it ended. Lines that are no event are passed over."""
-        give_up = time.monotonic() + seconds
+        """The next event, or how the wait for it ended. Lines that are no event are passed over.
+
+        Args:
+            seconds: Processor time of the unit, since `begin`.
+            size: Bytes of the event.
+        """
+        give_up = self.began + self.limits.patience * seconds
         received = len(self.partial)
         while True:
             while self.lines:
@@ -385,7 +424,7 @@ class EventReader:
             if received > size:
                 return "flood"
             now = time.monotonic()
-            if now >= self.deadline:
+            if now >= self.budget.deadline:
                 return "time is up"
             if now >= give_up:
                 return "timeout"
@@ -393,7 +432,12 @@ class EventReader:
                 self.next_watch = now + WATCH_SECONDS
                 if self.running.memory() > self.limits.memory_bytes:
                     return "memory"
-            wait = min(self.next_watch, give_up, self.deadline) - now
+                computed = self.running.processor_seconds()
+                if computed >= self.budget.seconds:
+                    return "time is up"
+                if computed - self.computed_before >= seconds:
+                    return "timeout"
+            wait = min(self.next_watch, give_up, self.budget.deadline) - now
             if self.poll.poll(max(wait, 0.001) * 1000):
                 block = os.read(self.running.events, 1 << 16)
                 if not block:

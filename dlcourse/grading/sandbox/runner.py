@@ -69,6 +69,7 @@ MIME_TYPES = (
     "application/json",
 )
 MAX_DEPTH = 32  # of a probe's data
+PROBE_WATCH_SECONDS = 0.1  # between two looks at the time that a probe has taken
 PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 Json = dict[str, Any]
@@ -396,6 +397,16 @@ def descendants() -> set[int]:
     return found
 
 
+def processor_seconds(pid: int) -> float:
+    """Seconds of processor time of a process and of its children that it has waited for."""
+    try:
+        stat = read_file(f"/proc/{pid}/stat")
+    except OSError:
+        return 0.0  # it has just ended
+    ticks = stat.rpartition(b") ")[2].split()[11:15]  # utime, stime, cutime, cstime
+    return sum(map(int, ticks)) / float(os.sysconf("SC_CLK_TCK"))
+
+
 def read_file(path: str) -> bytes:
     fd = os.open(path, os.O_RDONLY)
     try:
@@ -464,14 +475,12 @@ class Runner:
         self.outputs.begin()
         self.restore_shell()
         self.shell.execution_count = cell["count"]
-        signal.signal(signal.SIGALRM, self._alarm)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
         try:
             try:
-                signal.setitimer(signal.ITIMER_REAL, self.limits["cell_seconds"])
+                self.set_alarms(self.limits["cell_seconds"])
                 self.shell.run_cell(cell["source"], store_history=True)  # type: ignore[no-untyped-call]
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                self.set_alarms(0)
         except BaseException as error:  # IPython catches what the cell raises; it may be patched
             self.shell._showtraceback(type(error), error, [])
         self.outputs.room = max(self.outputs.room, 0)
@@ -491,9 +500,21 @@ class Runner:
         self.shell.ast_transformers = []
         self.shell.input_transformers_post = []
 
-    def _alarm(self, *_: object) -> None:
+    def set_alarms(self, seconds: float) -> None:
+        """Stop what runs after so many seconds of computing, or ``patience`` times as many."""
+        signal.signal(signal.SIGPROF, self._has_computed_too_long)
+        signal.signal(signal.SIGALRM, self._has_waited_too_long)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF, signal.SIGALRM])
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        signal.setitimer(signal.ITIMER_REAL, self.limits["patience"] * seconds)
+
+    def _has_computed_too_long(self, *_: object) -> None:
         seconds = self.limits["cell_seconds"]
-        raise CellTimeout(f"This cell ran for more than {seconds:g} seconds and was stopped.")
+        raise CellTimeout(f"This cell computed for more than {seconds:g} seconds and was stopped.")
+
+    def _has_waited_too_long(self, *_: object) -> None:
+        seconds = self.limits["patience"] * self.limits["cell_seconds"]
+        raise CellTimeout(f"This cell waited for more than {seconds:g} seconds and was stopped.")
 
     def run_probe(self, probe: Json) -> None:
         """Ask one probe in a forked child, so that nothing it does is there for the next one."""
@@ -537,7 +558,8 @@ class Runner:
         null = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1, 2, self.events):
             os.dup2(null, fd)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        for timer in (signal.ITIMER_REAL, signal.ITIMER_PROF):
+            signal.setitimer(timer, 0)
         sys.stdout = sys.stderr = Stream("stdout", Outputs(0), 1)
         random.seed(probe["seed"])
         seed_numpy(probe["seed"] % 2**32)
@@ -548,16 +570,20 @@ class Runner:
 
     def _await_child(self, child: int, reader: int) -> tuple[str, str]:
         """The child's line, or why there is none; the child and its group are gone afterwards."""
-        deadline = time.monotonic() + self.limits["probe_seconds"]
+        seconds = self.limits["probe_seconds"]
+        give_up = time.monotonic() + self.limits["patience"] * seconds
+        others = descendants() - {child}
         line = b""
         status = "died"
         poll = select.poll()
         poll.register(reader, select.POLLIN)
         while True:
-            wait = deadline - time.monotonic()
-            if wait <= 0 or not poll.poll(wait * 1000):
-                status = "timeout"
-                break
+            if not poll.poll(PROBE_WATCH_SECONDS * 1000):
+                computed = sum(map(processor_seconds, descendants() - others))
+                if computed >= seconds or time.monotonic() >= give_up:
+                    status = "timeout"
+                    break
+                continue
             block = os.read(reader, 65536)
             line += block
             if not block or line.endswith(b"\n"):

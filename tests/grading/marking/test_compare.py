@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -103,3 +105,17 @@ def test_one_changed_number_makes_an_array_wrong(array: np.ndarray, data: st.Dat
     changed[place] += 1.0
     assert equal(array, array.tolist())
     assert not equal(array, changed)
+
+
+def test_an_array_of_many_items_without_elements_costs_nothing() -> None:
+    """Eighty bytes of an answer may say so; the reference's length is what is looked at."""
+    many = np.zeros((2**40, 0))
+    tracemalloc.start()
+    for reference in ([[], []], [None, 1], ["a"], {"a": 1}, None, np.zeros((2, 0))):
+        assert not same(reference, many, rtol=0, atol=0)
+        assert not same([reference], [many], rtol=0, atol=0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+    assert same(np.zeros((2**40, 0)), many, rtol=0, atol=0)
+    assert same([[], []], np.zeros((2, 0)), rtol=0, atol=0)

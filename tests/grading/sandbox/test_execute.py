@@ -1,13 +1,18 @@
 """Notebooks in the sandbox: their outputs, the probes' data, and what hostile cells cannot do."""
 
+import subprocess
+import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 
 import nbformat
 import numpy as np
 import pytest
 from nbformat import NotebookNode
 
+from dlcourse.grading.errors import NotStartedError
 from dlcourse.grading.sandbox import execute
 from dlcourse.grading.sandbox.execute import (
     Limits,
@@ -21,6 +26,7 @@ LIMITS = Limits(
     cell_seconds=1.5,
     probe_seconds=1.5,
     total_seconds=60,
+    patience=2,
     memory_bytes=1 << 30,
     scratch_bytes=16 << 20,
     output_bytes=1 << 16,
@@ -581,3 +587,70 @@ def test_nothing_of_a_probe_run_is_in_the_display_run():
         """
     (cell,) = outputs(search)
     assert cell[0].data["text/plain"] == "[]"
+
+
+# --- Time -------------------------------------------------------------------------------------
+
+
+@contextmanager
+def busy_loops(count: int) -> Iterator[None]:
+    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def test_on_a_busy_machine_a_cell_and_a_probe_have_the_same_time_to_compute():
+    """Beside eight busy loops, half a second of computing takes longer than the limit of one."""
+    compute = "import time\nwhile time.process_time() - begun < 0.5: pass"
+    cell = f"import time\nbegun = time.process_time()\n{compute}\n'done'"
+    body = f"import time; begun = time.process_time()\n{compute}\nreturn 7"
+    limits = replace(LIMITS, cell_seconds=1, probe_seconds=1, patience=60)
+    checks = "def p(ns, rng):\n" + textwrap.indent(body, "    ")
+    with busy_loops(8):
+        (shown,) = outputs(cell, limits=limits)
+        made = notebook(code("", "test"))
+        result = run_probes(made, checks, [ProbeCall("p", "test", "p", 0)], limits=limits)
+    assert shown[-1].data["text/plain"] == "'done'"
+    assert result == {"p": ProbeResult("data", 7)}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import time; time.sleep(100)",
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while True: pass'])",
+        "import threading; threading.Event().wait()",
+    ],
+)
+def test_code_that_waits_or_lets_others_compute_is_stopped_too(source):
+    limits = replace(LIMITS, cell_seconds=0.5, probe_seconds=0.5)
+    stopped, after = outputs(source, "3", limits=limits)
+    assert stopped[-1].ename == "TimeoutError"
+    assert after[0].data["text/plain"] == "3"
+    body = textwrap.indent(source.replace("; ", "\n"), "    ")
+    made = notebook(code("", "test"))
+    calls = [ProbeCall("p", "test", "p", 0)]
+    results = run_probes(made, f"def p(ns, rng):\n{body}", calls, limits=limits)
+    assert results == {"p": ProbeResult("timeout")}
+
+
+def test_a_sandbox_that_does_not_start_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = execute.EventReader.next
+    starts: list[float] = []
+
+    def fails(reader, seconds, size):
+        if seconds != execute.START_SECONDS:
+            return read(reader, seconds, size)
+        starts.append(seconds)
+        return "died" if len(starts) < execute.STARTS else read(reader, seconds, size)
+
+    monkeypatch.setattr(execute.EventReader, "next", fails)
+    assert outputs("1 + 1")[0][0].data["text/plain"] == "2"
+    assert len(starts) == execute.STARTS
+    monkeypatch.setattr(execute.EventReader, "next", lambda *_: "died")
+    with pytest.raises(NotStartedError, match="did not start in the sandbox"):
+        outputs("1 + 1")
