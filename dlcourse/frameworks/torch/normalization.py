@@ -175,7 +175,7 @@ def no_dropout(x: Any, p: float, training: bool) -> Any:
 # --- The table --------------------------------------------------------------------------------
 
 TABLE: Rows = overloads("default", {
-    "batch_norm": lambda *how: batch_norm(*how[:-1])[0],
+    "batch_norm": lambda *how: native_batch_norm(*how[:-1])[0],
     "native_batch_norm": native_batch_norm,
     "_native_batch_norm_legit_functional": batch_norm,
     "_native_batch_norm_legit_no_training": lambda x, w, b, mean, variance, *how:

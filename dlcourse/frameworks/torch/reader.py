@@ -116,9 +116,7 @@ def _in_known_operations(
         try:
             graph = decomposed(graph, rules)
         except Exception:
-            if not rules:
-                raise
-            break  # a rule failed: the operations that it was for are unknown
+            break  # an operation failed on zeros, or a rule did: what is unknown is then named
     return graph
 
 

@@ -100,6 +100,30 @@ def test_the_gradient_of_a_function_gives_the_numbers_of_pytorch(f: Callable[...
     assert_same(imported.run(*inputs), step(*inputs), torch.float64)
 
 
+# Functions whose gradient PyTorch records with other operations if nothing differentiates it again.
+DIFFERENTIATED_ONCE = (
+    "logit", "logit, eps", "mish", "silu", "cumprod, dim", "trace", "group_norm", "layer_norm",
+    "bce, logits",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIFFERENTIATED_ONCE)
+def test_a_gradient_that_is_not_differentiated_again_gives_the_numbers_of_pytorch(
+    name: str,
+) -> None:
+    numbers = examples().n
+
+    def step(*floats: torch.Tensor) -> Any:
+        leaves = [x.detach().requires_grad_() for x in floats]
+        results = tree_leaves(of_arrays(FUNCTIONS[name])(*leaves, numbers))
+        total = torch.stack([(y**2).sum() for y in results]).sum()
+        return torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True)
+
+    inputs = arrays(torch.float64)[:5]
+    imported = from_torch(make_fx(step)(*inputs))
+    assert_same(imported.run(*inputs), step(*inputs), torch.float64)
+
+
 @pytest.mark.parametrize(("name", "operation"), UNKNOWN_GRADIENTS.items(), ids=UNKNOWN_GRADIENTS)
 def test_a_gradient_that_cannot_be_read_names_its_operation(name: str, operation: str) -> None:
     recorded = make_fx(gradient(FUNCTIONS[name]))(*arrays()[:5])

@@ -182,6 +182,12 @@ LOSSES: dict[str, Callable[..., torch.Tensor]] = {
     "mae": lambda z, n: F.l1_loss(z, z.tanh()),
     "huber": lambda z, n: F.huber_loss(z, z.tanh(), delta=0.1),
     "smooth l1": lambda z, n: F.smooth_l1_loss(z, z.tanh(), beta=0.1, reduction="sum"),
+    # F.smooth_l1_loss takes l1_loss if beta is 0; 0, 1 and 2 are the reductions.
+    "smooth l1, beta 0": lambda z, n: torch.ops.aten.smooth_l1_loss(z, z.tanh(), 1, 0.0),
+    "smooth l1, beta 0, sum": lambda z, n: torch.ops.aten.smooth_l1_loss(z, z.tanh(), 2, 0.0),
+    "smooth l1, beta 0, none": lambda z, n: (
+        torch.ops.aten.smooth_l1_loss(z, z.tanh(), 0, 0.0).square().sum()
+    ),
     "bce": lambda z, n: F.binary_cross_entropy(z.sigmoid(), (z.detach() > 0).to(z.dtype)),
     "bce, weights": lambda z, n: F.binary_cross_entropy(
         z.sigmoid(), z.detach().tanh().square(), weight=torch.arange(1, 5).to(z.dtype)

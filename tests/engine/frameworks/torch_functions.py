@@ -51,6 +51,7 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "logit": lambda x: torch.logit(x.a.sigmoid()),
     "logit, eps": lambda x: torch.logit(x.a.sigmoid(), 0.3),
     "round, decimals": lambda x: torch.round(x.a, decimals=1),
+    "nan_to_num of integers": lambda x: torch.nan_to_num(x.n),
     "polar angle": lambda x: torch.atan2(x.a, x.b),
     "hypot": lambda x: torch.hypot(x.a, x.b),
     "add, alpha": lambda x: torch.add(x.a, x.b, alpha=2),
@@ -59,7 +60,6 @@ POINTWISE: dict[str, Callable[..., Any]] = {
     "mul": lambda x: x.a * x.b * 3,
     "div": lambda x: x.a / x.p / 3,
     "div, no rounding": lambda x: torch.div(x.a, x.b, rounding_mode=None),
-    "nan_to_num of integers": lambda x: torch.nan_to_num(x.n),
     "elu, from its result": lambda x: torch.ops.aten.elu_backward(x.a, 0.5, 2.0, 1.5, True, x.b),
     "div, floor": lambda x: torch.div(x.a, x.b, rounding_mode="floor"),
     "div, trunc": lambda x: torch.div(x.a, x.b, rounding_mode="trunc"),
@@ -116,6 +116,11 @@ ACTIVATIONS: dict[str, Callable[..., Any]] = {
     },
     "celu, alpha": lambda x: F.celu(x.a, 0.5),
     "elu, alpha": lambda x: F.elu(x.a, 0.5),
+    **{
+        f"{name}, in place": lambda x, name=name: getattr(F, name)(2 * x.a, inplace=True)
+        for name in ("elu", "selu", "celu")
+    },
+    "celu, in place, alpha": lambda x: F.celu(2 * x.a, 0.5, inplace=True),
     "gelu, tanh": lambda x: F.gelu(x.a, approximate="tanh"),
     "glu": lambda x: F.glu(x.a),
     "glu, dim": lambda x: F.glu(x.s, 1),
@@ -267,10 +272,6 @@ SHAPES: dict[str, Callable[..., Any]] = {
 }
 
 INDICES: dict[str, Callable[..., Any]] = {
-    "scatter_reduce, mean": lambda x: torch.scatter_reduce(
-        x.a, 1, x.n[:, None].expand(3, 4), x.b, "mean"),
-    "scatter_reduce, mean of others": lambda x: torch.scatter_reduce(
-        x.a, 1, x.n[:, None].expand(3, 4), x.b, "mean", include_self=False),
     "index": lambda x: (x.a[:, x.n], x.a[x.n.clamp(max=2)], x.a[torch.arange(3), x.n]),
     "index, apart": lambda x: x.s[torch.tensor([0, 1, 1]), :, x.n],
     "index, negative": lambda x: x.a[torch.tensor([0, -1])],
@@ -285,6 +286,10 @@ INDICES: dict[str, Callable[..., Any]] = {
     "scatter, smaller index": lambda x: x.a.scatter(0, torch.tensor([[2, 0]]), x.b),
     "scatter_add": lambda x: x.a.scatter_add(1, x.n[:, None], x.b),
     "scatter_reduce": lambda x: x.a.scatter_reduce(1, x.n[:, None], x.b, "sum"),
+    "scatter_reduce, mean": lambda x: [
+        x.a.scatter_reduce(1, x.n[:, None].expand(3, 4), x.b, "mean", include_self=included)
+        for included in (True, False)
+    ],
     "index_add": lambda x: x.a.index_add(1, x.n, x.b[:, :3], alpha=2),
     "index_copy": lambda x: x.a.index_copy(1, x.n, x.b[:, :3]),
     "index_fill": lambda x: x.a.index_fill(1, x.n, 2.0),
@@ -357,7 +362,6 @@ def assigned(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 WINDOWS: dict[str, Callable[..., Any]] = {
     "group norm": lambda x: F.group_norm(x.i, 2),
     "group norm, weights": lambda x: F.group_norm(x.i, 2, x.a[0], x.b[0], 0.1),
-    "transposed, one signal": lambda x: F.conv_transpose1d(x.s[0], x.i[0], x.i[0, 0, 0], 2, 1),
     "conv1d": lambda x: F.conv1d(x.s, x.s[:, :, :3], x.a[0, :2], 2, 1),
     "conv2d": lambda x: F.conv2d(x.i, x.i[:, :2, :3, :2], x.a[0, :2], (1, 2), 1, (2, 1), 2),
     "conv2d, no batch": lambda x: F.conv2d(x.i[0], x.i[:, :, :3, :3]),
@@ -366,6 +370,12 @@ WINDOWS: dict[str, Callable[..., Any]] = {
     "conv_transpose1d": lambda x: F.conv_transpose1d(x.s, x.s[0, :, :4, None].mT, stride=2),
     "conv_transpose2d": lambda x: F.conv_transpose2d(
         x.i, x.i.permute(1, 0, 2, 3)[:, :, :3, :3], x.a[0, :2], 2, 1, 1, 1, 1
+    ),
+    "conv_transpose1d, no batch": lambda x: F.conv_transpose1d(
+        x.s[0], x.s[0, :, :4, None].mT, x.a[0, :1], stride=2
+    ),
+    "conv_transpose2d, no batch": lambda x: F.conv_transpose2d(
+        x.i[0], x.i.permute(1, 0, 2, 3)[:, :, :3, :3], x.a[0, :2], 2, 1, 1, 1, (1, 2)
     ),
     "conv_transpose2d, groups": lambda x: F.conv_transpose2d(
         x.i, x.i.permute(1, 0, 2, 3)[:, :, :3, :3], None, 1, 0, 0, 2, 2
