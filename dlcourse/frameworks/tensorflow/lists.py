@@ -129,12 +129,17 @@ def _gather(values: TensorList, indices: Any, shape: Any) -> Any:
 
 
 def _scatter(a: Any, indices: Any, shape: Any, count: Any) -> TensorList:
+    items = (None,) * max(known_int(count), 0)
+    return _scatter_into(TensorList(items, tuple(a.shape[1:]), a.dtype), a, indices)
+
+
+def _scatter_into(values: TensorList, a: Any, indices: Any) -> TensorList:
     places = known_ints(indices)
-    n = max(known_int(count), *(i + 1 for i in places), 0)
-    items: list[Any] = [None] * n
+    missing = max((i + 1 for i in places), default=0) - len(values.items)
+    items = [*values.items, *[None] * missing]
     for k, i in enumerate(places):
         items[i] = a[k]
-    return TensorList(tuple(items), tuple(a.shape[1:]), a.dtype)
+    return replace(values, items=tuple(items))
 
 
 def _concatenated(values: TensorList, shape: Any, leading: Any) -> tuple[Any, Any]:
@@ -186,6 +191,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     "TensorListLength": lambda values: np.array(len(values.items)),
     "TensorListElementShape": _element_shape,
     "TensorListResize": _resize, "TensorListGather": _gather,
-    "TensorListScatterV2": _scatter, "TensorListConcatV2": _concatenated,
+    "TensorListScatterV2": _scatter, "TensorListScatterIntoExistingList": _scatter_into,
+    "TensorListConcatV2": _concatenated,
     "TensorListSplit": _split,
 }  # fmt: skip

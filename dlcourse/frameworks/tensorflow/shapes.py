@@ -265,6 +265,19 @@ def _topk(a: Any, k: Any, *, sorted: bool) -> tuple[Any, Any]:
     return ops.take_along_axis(a, order, axis=-1), order
 
 
+def _dynamic_stitch(*indices_and_parts: Any) -> Any:
+    """The arrays joined, each row at the place that its index says; a later array wins."""
+    n = len(indices_and_parts) // 2
+    sources = {}
+    for indices, part in zip(indices_and_parts[:n], indices_and_parts[n:], strict=True):
+        places = known_ints(indices)
+        rows = ops.reshape(part, shape=(len(places), *part.shape[len(indices.shape) :]))
+        sources.update({place: rows[k] for k, place in enumerate(places)})
+    if set(sources) != set(range(len(sources))):
+        raise ValueError(f"expected a row for each place, got those for {sorted(sources)}")
+    return ops.stack([sources[place] for place in range(len(sources))])
+
+
 # --- The table --------------------------------------------------------------------------------
 
 TABLE: dict[str, Callable[..., Any]] = {
@@ -292,6 +305,7 @@ TABLE: dict[str, Callable[..., Any]] = {
     # Indices
     "GatherV2": _gather, "GatherNd": lambda a, indices: take(a, _columns(indices)),
     "OneHot": _one_hot, "TopKV2": _topk, "ScatterNd": _scatter_nd,
+    "DynamicStitch": _dynamic_stitch,
     "TensorScatterAdd": _tensor_scatter_add, "TensorScatterUpdate": _tensor_scatter_update,
     "ResourceGatherNd": lambda a, indices: take(a, _columns(indices)),
     "ResourceGather": lambda a, indices, *, batch_dims:

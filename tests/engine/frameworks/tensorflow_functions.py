@@ -73,6 +73,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     "where": lambda tf, x: (tf.where(x["a"] > 0, x["a"], x["b"]), tf.where(x["n"] > 0, 1.0, 2.0)),
     "approximate_equal": lambda tf, x: tf.raw_ops.ApproximateEqual(
         x=x["a"], y=x["b"], tolerance=0.5),
+    "zeros_like": lambda tf, x: tf.raw_ops.ZerosLike(x=x["a"]) + x["b"],
     "cumsum, exclusive": lambda tf, x: tf.cumsum(x["a"], 1, exclusive=True, reverse=True),
     "cumprod, exclusive": lambda tf, x: tf.math.cumprod(x["a"], 1, exclusive=True, reverse=True),
     "casts": lambda tf, x: (tf.cast(x["a"], tf.int32), tf.cast(x["n"], tf.float64), x["a"] > 0),
@@ -179,6 +180,8 @@ INDICES: dict[str, Callable[..., Any]] = {
         x["b"][:2]),
     "tensor_scatter_nd_update": lambda tf, x: tf.tensor_scatter_nd_update(x["a"], [[0, 1], [2, 3]],
         x["b"][0, :2]),
+    "dynamic_stitch": lambda tf, x: tf.dynamic_stitch(
+        [[2, 0, 1], 3, [[0], [4]]], [x["a"], x["b"][0], x["b"][1:, None]]),
     "embedding_lookup": lambda tf, x: tf.nn.embedding_lookup(tf.transpose(x["a"]), x["n"]),
     "dynamic index": lambda tf, x: tf.gather(x["a"], tf.argmax(x["a"][:, 0])),
     "searched": lambda tf, x: tf.reduce_sum(tf.cast(x["a"][..., None] > [0.0, 1.0], tf.int32), -1),

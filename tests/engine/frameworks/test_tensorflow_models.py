@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -332,6 +333,28 @@ def test_a_graph_that_cannot_be_traced_says_in_which_operation(tf: Any) -> None:
     assert "Reshape (" in str(caught.value)
 
 
+def test_a_resource_that_is_no_variable_is_an_error(tf: Any) -> None:
+    pairs = tf.lookup.KeyValueTensorInitializer([1, 2], [3.0, 4.0])
+    lookup = tf.lookup.StaticHashTable(pairs, 0.0)
+    with pytest.raises(ValueError, match="expected variables only, got another resource"):
+        from_tensorflow(tf.function(lookup.lookup), tf.TensorSpec((2,), tf.int32))
+
+
+def test_a_loaded_function_gives_its_numbers_and_names_operations_without_a_line(
+    tf: Any, tmp_path: Path
+) -> None:
+    module = tf.Module()
+    module.w = tf.Variable([2.0, 3.0], name="w")
+    module.f = tf.function(lambda x: tf.nn.relu(x * module.w))
+    tf.saved_model.save(module, tmp_path, module.f.get_concrete_function(tf.TensorSpec((2,))))
+    loaded = tf.saved_model.load(tmp_path)
+    x = np.array([-1.0, 1.0], np.float32)
+    imported = from_tensorflow(loaded.f, *specs(tf, x))
+    assert_same(imported.run(x), [module.f(x)])
+    relu = next(call for call in imported.program.calls if call.operation == "Relu")
+    assert relu.where.endswith("/Relu")
+
+
 def test_an_unknown_length_is_an_error(tf: Any) -> None:
     _, _, f = small(tf)
     with pytest.raises(ValueError, match="expected a fixed shape"):
@@ -362,3 +385,26 @@ def test_the_drawing_shows_the_operations_of_tensorflow(tf: Any) -> None:
         (1, 3), (0, 4), (3, 4), (2, 5), (4, 6), (5, 6), (6, 7), (7, 8),
     }  # fmt: skip
     assert "MatMul" in drawing.svg()
+
+
+def test_the_drawing_shows_short_constants_and_the_shapes_of_long_ones(tf: Any) -> None:
+    def f(x: Any) -> Any:
+        y = x * [1.0, 2.0, 3.0, 4.0, 5.0] + 0.5
+        return tf.TensorArray(tf.float32, 5).unstack(y).stack()
+
+    drawing = from_tensorflow(tf.function(f), tf.TensorSpec((5,))).draw()
+    assert [(node.kind, node.lines) for node in drawing.nodes] == [
+        ("input", ("x", "float32 5")),
+        ("constant", ("float32 5",)),
+        ("constant", ("0.5",)),
+        ("constant", ("[]",)),
+        ("constant", ("[]",)),
+        ("operation", ("Mul", "float32 5")),
+        ("operation", ("AddV2", "float32 5")),
+        ("operation", ("TensorListFromTensor",)),  # a list has no dtype or shape
+        ("operation", ("TensorListStack", "float32 5")),
+        ("operation", ("Identity", "float32 5")),
+    ]
+    assert {(e.source, e.target) for e in drawing.edges} == {
+        (0, 5), (1, 5), (2, 6), (5, 6), (3, 7), (6, 7), (4, 8), (7, 8), (8, 9),
+    }  # fmt: skip
