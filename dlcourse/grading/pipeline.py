@@ -31,12 +31,13 @@ from dlcourse.grading.assignments.rebuild import has_known_cells, rebuild
 from dlcourse.grading.assignments.submission import (
     Submission,
     SubmissionError,
-    parse_notebook,
+    parsed_within_limits,
     read_submission,
 )
 from dlcourse.grading.errors import GraderBusy, GradingError
-from dlcourse.grading.feedback.page import feedback_page
+from dlcourse.grading.feedback.page import feedback_page, plain_page
 from dlcourse.grading.feedback.report import refusal, report, stopped_cells
+from dlcourse.grading.limited import OutOfLimitsError, limited
 from dlcourse.grading.marking.marks import Marks, mark, no_marks, probe_calls
 from dlcourse.grading.marking.reference import reference_answers
 from dlcourse.grading.records.files import atomic_write
@@ -44,6 +45,9 @@ from dlcourse.grading.records.gradebook import MarkBook, Row
 from dlcourse.grading.records.table import csv_text
 from dlcourse.grading.sandbox.confinement import all_ended
 from dlcourse.grading.sandbox.runs import Runs
+
+# A page with many figures takes two seconds of processor time.
+FEEDBACK_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -118,13 +122,13 @@ def grade_class(
             raise
         pool.shutdown()
         rows = book.rows()
-        for row in rows:
-            try:
-                _write_feedback(course, assignment, row)
-            except Exception as error:
-                failures[row.student] = f"no feedback: {type(error).__name__}: {error}"
         marks_file = course.marks / f"{assignment.name}.csv"
         atomic_write(marks_file, csv_text(assignment, rows))
+        with ThreadPoolExecutor(max_workers=jobs) as pool:  # each thread waits for a process
+            pages = [pool.submit(_write_feedback, course, assignment, row) for row in rows]
+        for row, page in zip(rows, pages, strict=True):
+            if (problem := page.exception()) is not None:
+                failures[row.student] = f"no feedback: {type(problem).__name__}: {problem}"
     return ClassResult(rows, failures, marks_file)
 
 
@@ -133,7 +137,7 @@ def grade_submission(assignment: Assignment, submission: Submission, runs: Runs)
     try:
         if submission.problem is not None:
             raise SubmissionError(submission.problem)
-        student_notebook = parse_notebook(submission.content)
+        student_notebook = parsed_within_limits(submission.content)
         if not has_known_cells(assignment.release, student_notebook):
             raise SubmissionError("none of its cells belongs to this assignment")
     except SubmissionError as error:
@@ -180,13 +184,19 @@ def _write_feedback(course: Course, assignment: Assignment, row: Row) -> None:
     state = hashlib.sha256(f"{content}\n{row}\n{_grader_version()}".encode()).hexdigest()
     if page.is_file() and shown.is_file() and shown.read_text() == state:
         return
-    html = feedback_page(
-        nbformat.reads(content, as_version=4),
-        assignment=assignment.name,
-        student=row.student,
-        db_url=course.db_url,
-        config=course.config,
-    )
+    try:
+        html = limited(
+            feedback_page,
+            nbformat.reads(content, as_version=4),
+            assignment=assignment.name,
+            student=row.student,
+            db_url=course.db_url,
+            config=course.config,
+            seconds=FEEDBACK_SECONDS,
+        )
+    except OutOfLimitsError as error:
+        total = f"{row.score:g} / {row.max_score:g}"
+        html = plain_page(assignment.name, row.student, row.questions, total, str(error))
     atomic_write(page, html)
     atomic_write(shown, state)
 

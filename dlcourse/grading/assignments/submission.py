@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from nbgrader.utils import parse_utc
 
 from dlcourse.grading.errors import UsageError
+from dlcourse.grading.limited import OutOfLimitsError, limited
 
 MAX_NOTEBOOK_BYTES = 20 << 20
 MAX_TIMESTAMP_BYTES = 100
@@ -117,6 +118,8 @@ def parse_notebook(content: bytes) -> NotebookNode:
         raise SubmissionError("not a notebook: a number is too long") from error
     if not isinstance(data, dict) or _deeper_than(data, MAX_DEPTH):
         raise SubmissionError("not a notebook: it must be a JSON object of the notebook format")
+    if isinstance(data.get("cells"), list) and len(data["cells"]) > MAX_CELLS:
+        raise SubmissionError(f"{len(data['cells'])} cells; at most {MAX_CELLS} are graded")
     try:
         notebook = nbformat.convert(nbformat.from_dict(data), 4)
         cells = [_plain_cell(cell) for cell in notebook["cells"]]
@@ -129,6 +132,18 @@ def parse_notebook(content: bytes) -> NotebookNode:
     kept = [cell for cell in cells if cell is not None]
     plain: NotebookNode = nbformat.v4.new_notebook(cells=kept)
     return plain
+
+
+def parsed_within_limits(content: bytes) -> NotebookNode:
+    """`parse_notebook` in a process of its own: twenty megabytes of JSON can take minutes.
+
+    Raises SubmissionError as it does, and where it takes more time or memory than a notebook needs.
+    """
+    try:
+        notebook: NotebookNode = limited(parse_notebook, content)
+    except OutOfLimitsError as error:
+        raise SubmissionError(f"the notebook is too large to be read: it takes {error}") from error
+    return notebook
 
 
 def _open_folder(folder: Path) -> int:

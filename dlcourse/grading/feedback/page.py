@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,24 @@ def feedback_page(
     }
     html, _ = exporter.from_notebook_node(notebook, resources)
     return str(html)
+
+
+def plain_page(
+    assignment: str, student: str, marks: Mapping[str, float | None], total: str, problem: str
+) -> str:
+    """The marks without the notebook, for one whose own page takes too much time or memory."""
+    rows = [
+        f"<tr><td>{escape(name)}</td><td>{'' if score is None else f'{score:g}'}</td></tr>"
+        for name, score in marks.items()
+    ]
+    return _self_contained(
+        "<!DOCTYPE html><html><head><meta charset='utf-8'>"
+        f"<title>{escape(assignment)}</title></head><body>"
+        f"<h1>{escape(assignment)}</h1><p>{escape(student)}: {escape(total)}</p>"
+        f"<table><tbody>{''.join(rows)}</tbody></table>"
+        f"<p>The notebook is not shown: to make its page takes {escape(problem)}. Its marks stand. "
+        "Very long texts, outputs or deeply nested HTML are the usual cause.</p></body></html>"
+    )
 
 
 def _self_contained(html: str) -> str:

@@ -15,6 +15,7 @@ from nbformat import NotebookNode
 
 from dlcourse.grading.assignments.assignment import Assignment, grade_id
 from dlcourse.grading.feedback.sanitize import clean_outputs
+from dlcourse.grading.limited import OutOfLimitsError, limited
 from dlcourse.grading.marking.marks import PASSED, Marks, QuestionMark
 
 IMAGE_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg"}
@@ -29,13 +30,26 @@ STOPS = {
 
 def report(assignment: Assignment, displayed: NotebookNode, marks: Marks) -> NotebookNode:
     """The displayed notebook, cleaned, with the result of the checks under each test cell."""
-    notebook = _with_images(clean_outputs(copy.deepcopy(displayed)), assignment)
+    notebook = _with_images(_cleaned(displayed), assignment)
     questions = {question.grade_id: question for question in marks.questions if question.checks}
     for cell in notebook.cells:
         question = questions.get(grade_id(cell) or "")
         if question is not None:
             cell.outputs.append(_check_report(question))
     return notebook
+
+
+def _cleaned(displayed: NotebookNode) -> NotebookNode:
+    """A copy with clean outputs; with none where to clean them takes too long."""
+    try:
+        cleaned: NotebookNode = limited(clean_outputs, displayed)
+    except OutOfLimitsError:
+        cleaned = copy.deepcopy(displayed)
+        for cell in cleaned.cells:
+            if cell.cell_type == "code" and cell.outputs:
+                text = "[The outputs are not shown: they are too deeply nested to be checked.]\n"
+                cell.outputs = [nbformat.v4.new_output("stream", name="stderr", text=text)]
+    return cleaned
 
 
 def stopped_cells(displayed: NotebookNode) -> tuple[str, ...]:

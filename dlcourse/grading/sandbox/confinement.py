@@ -64,6 +64,7 @@ class Limits:
     memory_bytes: int = 2 << 30  # address space of a process, and memory of all together
     scratch_bytes: int = 256 << 20  # of each writable file system, and of one file
     output_bytes: int = 1 << 20  # outputs of one cell; more is cut off
+    total_output_bytes: int = 16 << 20  # of all cells; those that exceed it show nothing
     data_bytes: int = 1 << 20  # a probe's data, as JSON
     processes: int = 64  # processes and threads
 

@@ -87,6 +87,7 @@ class Progress:
     outputs: dict[int, list[NotebookNode]] = field(default_factory=dict)
     answers: dict[str, ProbeResult] = field(default_factory=dict)
     restless: set[int] = field(default_factory=set)  # cells that left something running
+    shown: int = 0  # characters of all outputs together
 
     def copy(self) -> "Progress":
         return Progress(*map(copy.copy, vars(self).values()))
@@ -353,13 +354,24 @@ class NotebookRun:
         kept = event.get("kept")
         return isinstance(kept, int) and kept > self.limits.memory_bytes // 2
 
+    def _within_total(self, progress: Progress, outputs: list[NotebookNode]) -> list[NotebookNode]:
+        """The outputs, or a note in their place where the notebook shows enough already."""
+        size = sum(len(str(output)) for output in outputs)
+        if progress.shown + size <= self.limits.total_output_bytes:
+            progress.shown += size
+            return outputs
+        most = self.limits.total_output_bytes >> 20
+        text = f"[Not shown: the outputs of the notebook are more than {most} MiB.]\n"
+        return [new_output("stream", name="stderr", text=text)]
+
     def _take(self, progress: Progress, unit: Unit, event: dict[str, Any]) -> bool:
         """Keep what the event says of the running unit. False if it is about something else."""
         if unit.call is None:
             if event.get("event") != "done" or event.get("index") != unit.cell:
                 return False
-            outputs = read_outputs(event.get("outputs"), self.counts[unit.cell])
-            progress.outputs.setdefault(unit.cell, outputs)
+            if unit.cell not in progress.outputs:
+                outputs = read_outputs(event.get("outputs"), self.counts[unit.cell])
+                progress.outputs[unit.cell] = self._within_total(progress, outputs)
             if event.get("changed") is True:
                 progress.restless.add(unit.cell)
         else:
