@@ -8,7 +8,9 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +18,13 @@ from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
-from nbgrader.utils import parse_utc
 
 from dlcourse.grading.errors import UsageError
 from dlcourse.grading.limited import OutOfLimitsError, limited
 
 MAX_NOTEBOOK_BYTES = 20 << 20
 MAX_TIMESTAMP_BYTES = 100
+EXAMPLE_TIMESTAMP = "2026-03-01 12:00:00 UTC"
 MAX_CELL_CHARACTERS = 200_000
 MAX_CELLS = 2000
 MAX_DEPTH = 100
@@ -201,14 +203,30 @@ def _read_timestamp(folder: int) -> tuple[datetime.datetime | None, tuple[str, .
         return None, ()
     try:
         text = _read_file(folder, "timestamp.txt", MAX_TIMESTAMP_BYTES).decode("utf-8").strip()
-        if not text:
-            return None, ()
-        moment = parse_utc(text)
-        if not isinstance(moment, datetime.datetime):
-            raise ValueError(text)
-        return moment, ()
-    except Exception:  # dateutil raises many kinds for text that is not a date
-        return None, ("timestamp.txt does not hold a date",)
+        return (parse_timestamp(text) if text else None), ()
+    except (SubmissionError, ValueError):
+        return None, (f"timestamp.txt does not hold a moment like {EXAMPLE_TIMESTAMP}",)
+
+
+def parse_timestamp(text: str) -> datetime.datetime:
+    """The moment in UTC, without a time zone, as nbgrader keeps it.
+
+    Args:
+        text: ISO 8601, or as nbgrader writes it, with the name of this machine's own zone perhaps;
+            without a zone it is UTC. Nothing is guessed: 11.12. may be in December or November.
+
+    Raises:
+        ValueError: It has another form.
+    """
+    text = re.sub(r"\s*(?:UTC|Z)$", "+00:00", text)
+    text = re.sub(r"\s+([+-]\d\d:?\d\d)$", r"\1", text)
+    clock, _, zone = text.rpartition(" ")
+    if is_local := zone in time.tzname:
+        text = clock
+    moment = datetime.datetime.fromisoformat(text)
+    if moment.tzinfo is None and not is_local:
+        return moment
+    return moment.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
 def _plain_cell(cell: Mapping[str, Any]) -> NotebookNode | None:

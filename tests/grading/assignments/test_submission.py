@@ -1,6 +1,7 @@
 import datetime
 import json
 import os
+import time
 from pathlib import Path
 
 import nbformat
@@ -13,6 +14,7 @@ from dlcourse.grading.assignments.submission import (
     SubmissionError,
     find_students,
     parse_notebook,
+    parse_timestamp,
     read_submission,
 )
 from dlcourse.grading.errors import UsageError
@@ -85,6 +87,17 @@ def test_a_folder_or_a_huge_file_in_place_of_the_notebook_is_refused(tmp_path: P
     ("text", "moment", "notes"),
     [
         ("2026-03-01 12:00:00 UTC", datetime.datetime(2026, 3, 1, 12), 0),
+        ("2026-03-01 12:00:00.250000 UTC", datetime.datetime(2026, 3, 1, 12, 0, 0, 250_000), 0),
+        ("2026-03-01 12:00:00", datetime.datetime(2026, 3, 1, 12), 0),
+        ("2026-03-01T12:00:00Z", datetime.datetime(2026, 3, 1, 12), 0),
+        ("20260301T120000Z", datetime.datetime(2026, 3, 1, 12), 0),
+        ("2026-12-01 23:30:00 +0100", datetime.datetime(2026, 12, 1, 22, 30), 0),
+        ("2026-12-01 23:30:00+01:00", datetime.datetime(2026, 12, 1, 22, 30), 0),
+        ("2026-12-31 20:30:00 -0500", datetime.datetime(2027, 1, 1, 1, 30), 0),
+        ("11.12.2026", None, 1),
+        ("12/11/2026 10:00", None, 1),
+        ("2026-03-01 12:00:00 XYZ", None, 1),
+        ("2026-02-30 12:00:00", None, 1),
         ("", None, 0),
         ("yesterday evening", None, 1),
         ("9" * 1000, None, 1),
@@ -169,3 +182,14 @@ def test_a_lone_surrogate_is_replaced_so_that_the_text_can_be_saved() -> None:
     content = notebook_with(cells=[{**CELL, "source": "x = '\ud800'"}])
     (cell,) = parse_notebook(content).cells
     assert cell.source.encode() == b"x = '?'"
+
+
+def test_the_zone_of_this_machine_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
+    time.tzset()
+    try:
+        assert parse_timestamp("2026-03-01 12:00:00 CET") == datetime.datetime(2026, 3, 1, 11)
+        assert parse_timestamp("2026-07-01 12:00:00 CEST") == datetime.datetime(2026, 7, 1, 10)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
