@@ -121,7 +121,9 @@ def grade_class(
                 pool.shutdown(cancel_futures=True)
             raise
         pool.shutdown()
-        rows = book.rows()
+        rows = book.rows(
+            lambda student: os.path.lexists(course.submitted / student / assignment.name)
+        )
         marks_file = course.marks / f"{assignment.name}.csv"
         atomic_write(marks_file, csv_text(assignment, rows))
         with ThreadPoolExecutor(max_workers=jobs) as pool:  # each thread waits for a process

@@ -13,6 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 from nbgrader.api import Gradebook, InvalidEntry
+from nbgrader.plugins import CsvExportPlugin
 from small_course import NAME, RIGHT, answered, assignment_of, code, hand_in, make_course
 from sqlalchemy.exc import OperationalError
 
@@ -267,6 +268,30 @@ def test_a_new_submission_is_graded_and_the_others_are_not(
     assert grade(course) == 0
     assert graded == ["empty"]
     assert marks(course)["empty"]["score"] == "5"
+
+
+def test_a_student_of_the_roster_without_a_submission_has_0_as_in_nbgraders_export(
+    course: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> object:
+        raise OSError("no space left on device")
+
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "") as book:
+        book.add_student("absent")
+        book.add_student("unlucky")
+    hand_in(course / "submitted", "unlucky", answered(assignment_of(course), RIGHT))
+    monkeypatch.setattr(pipeline, "grade_submission", fails)
+    assert grade(course) == cli.FAILED
+    assert "unlucky" not in marks(course)  # handed in, and not graded yet
+    row = marks(course)["absent"]
+    assert (row["score"], row["square"], row["status"]) == ("0", "0", "not submitted")
+    export = course / "export.csv"
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "") as book:
+        CsvExportPlugin(to=str(export)).export(book)
+    with export.open(newline="") as file:
+        theirs = {row["student_id"]: row for row in csv.DictReader(file)}
+    assert float(theirs["absent"]["score"]) == 0
+    assert float(theirs["absent"]["max_score"]) == float(row["max_score"])
 
 
 def test_marks_that_a_person_gave_survive_and_are_shown(course: Path) -> None:

@@ -8,7 +8,7 @@ submissions without a record, and grades them again.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -131,8 +131,13 @@ class MarkBook:
         )
         book.db.commit()
 
-    def rows(self) -> list[Row]:
-        """Every submission of the assignment, sorted by student."""
+    def rows(self, handed_in: Callable[[str], bool]) -> list[Row]:
+        """Every submission of the assignment that was graded, and the students without one.
+
+        Args:
+            handed_in: Whether there is something of a student; one that the grader failed on is
+                left out, since it is not known yet what it is worth.
+        """
         book, name = self._gradebook, self._assignment.name
         book.db.expire_all()
         query = select(_records).where(_records.c.assignment == name)
@@ -142,7 +147,20 @@ class MarkBook:
             for submission in book.assignment_submissions(name)
             if submission.student.id in records
         ]
+        rows += [
+            self._without_submission(student.id)
+            for student in book.students
+            if student.id not in records and not handed_in(student.id)
+        ]
         return sorted(rows, key=lambda row: row.student)
+
+    def _without_submission(self, student: str) -> Row:
+        """As nbgrader's export has it: no points."""
+        questions = self._assignment.questions
+        points = sum(question.points for question in questions)
+        no_points = {question.grade_id: 0.0 for question in questions}
+        status = "not submitted"
+        return Row(student, None, 0.0, points, 0.0, no_points, status, status)
 
     def _row(self, submission: Any, record: Any) -> Row:
         grades = {grade.name: grade for nb in submission.notebooks for grade in nb.grades}
