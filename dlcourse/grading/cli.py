@@ -20,7 +20,7 @@ from dlcourse.grading.assignments.submission import find_students
 from dlcourse.grading.errors import AssignmentError, GraderBusy, GradingError, UsageError
 from dlcourse.grading.marking.marks import Marks
 from dlcourse.grading.pipeline import ClassResult, grade_class
-from dlcourse.grading.records.table import printable, terminal_table
+from dlcourse.grading.records.summary import printable, terminal_table
 from dlcourse.grading.sandbox.confinement import SandboxUnavailable, require_sandbox
 from dlcourse.grading.sandbox.runs import Runs
 

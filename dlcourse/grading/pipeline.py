@@ -42,7 +42,7 @@ from dlcourse.grading.marking.marks import Marks, mark, no_marks, probe_calls
 from dlcourse.grading.marking.reference import reference_answers
 from dlcourse.grading.records.files import atomic_write
 from dlcourse.grading.records.gradebook import MarkBook, Row
-from dlcourse.grading.records.table import csv_text
+from dlcourse.grading.records.summary import csv_text
 from dlcourse.grading.sandbox.confinement import all_ended
 from dlcourse.grading.sandbox.runs import Runs
 
