@@ -77,7 +77,7 @@ class ReadingOrder(SphinxDirective):
             docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
             lines = engine_sources.code_lines(path)
             total += lines
-            rows.append([f"dlcourse/{name}", str(lines), docstring.splitlines()[0]])
+            rows.append([name, str(lines), docstring.splitlines()[0]])
         rows.append(["together", str(total), "an afternoon"])
         return [_table(["file", "lines of code", "what it is"], rows)]
 
