@@ -21,7 +21,8 @@ from dlcourse.grading.errors import AssignmentError, GraderBusy, GradingError, U
 from dlcourse.grading.marking.marks import Marks
 from dlcourse.grading.pipeline import ClassResult, grade_class
 from dlcourse.grading.records.summary import printable, terminal_table
-from dlcourse.grading.sandbox.confinement import SandboxUnavailable, require_sandbox
+from dlcourse.grading.sandbox.available import SandboxUnavailable
+from dlcourse.grading.sandbox.confinement import require_sandbox
 from dlcourse.grading.sandbox.runs import Runs
 
 DONE, FAILED, USAGE, NO_SANDBOX, BAD_ASSIGNMENT, BUSY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130

@@ -43,7 +43,7 @@ from dlcourse.grading.marking.reference import reference_answers
 from dlcourse.grading.records.files import atomic_write
 from dlcourse.grading.records.gradebook import MarkBook, Row
 from dlcourse.grading.records.summary import csv_text
-from dlcourse.grading.sandbox.confinement import all_ended
+from dlcourse.grading.sandbox.processes import all_ended
 from dlcourse.grading.sandbox.runs import Runs
 
 # A page with many figures takes two seconds of processor time.
@@ -146,8 +146,9 @@ def grade_submission(assignment: Assignment, submission: Submission, runs: Runs)
         problem = str(error)
         return Graded(submission, no_marks(assignment, problem), None, refusal(assignment, problem))
     notebook = rebuild(assignment.release, student_notebook)
-    answers = runs.probe(assignment, notebook, probe_calls(assignment))
-    marks = mark(assignment, notebook, reference_answers(assignment, runs), answers)
+    reference = reference_answers(assignment, runs)
+    calls = probe_calls(assignment, reference, runs.limits.probe_seconds)
+    marks = mark(assignment, notebook, reference, runs.probe(assignment, notebook, calls))
     displayed = runs.display(assignment, notebook)
     if stops := stopped_cells(displayed):
         marks = replace(marks, reason="; ".join(filter(None, [*stops, marks.reason])))

@@ -18,7 +18,8 @@ from urllib.request import Request, urlopen
 import pytest
 from small_course import NAME, RIGHT, answered, assignment_of, hand_in, make_course
 
-from dlcourse.grading.sandbox.confinement import SandboxUnavailable, require_sandbox
+from dlcourse.grading.sandbox.available import SandboxUnavailable
+from dlcourse.grading.sandbox.confinement import require_sandbox
 
 try:
     require_sandbox()

@@ -21,8 +21,10 @@ from dlcourse.__main__ import main
 from dlcourse.grading import cli, pipeline
 from dlcourse.grading.assignments.course import open_course
 from dlcourse.grading.errors import GradingError
-from dlcourse.grading.sandbox import confinement as sandbox
-from dlcourse.grading.sandbox.confinement import Limits, SandboxUnavailable, require_sandbox
+from dlcourse.grading.sandbox import processes
+from dlcourse.grading.sandbox.available import SandboxUnavailable
+from dlcourse.grading.sandbox.confinement import require_sandbox
+from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.runs import Runs
 
 try:
@@ -204,12 +206,12 @@ def test_ctrl_c_ends_what_students_code_is_at(tmp_path: Path) -> None:
 
     def give_up() -> None:  # so that this test fails, rather than hangs
         late.set()
-        sandbox._stopping.set()
-        for running in tuple(sandbox._running):
+        processes._stopping.set()
+        for running in tuple(processes._running):
             running.kill()
 
     def interrupt(student: str, marks: object) -> None:
-        while not sandbox._running:  # until the other one's code is at work
+        while not processes._running:  # until the other one's code is at work
             time.sleep(0.01)
         watchdog.start()
         raise KeyboardInterrupt
@@ -225,9 +227,9 @@ def test_ctrl_c_ends_what_students_code_is_at(tmp_path: Path) -> None:
             on_graded=interrupt,
         )
     watchdog.cancel()
-    sandbox._stopping.clear()
+    processes._stopping.clear()
     assert not late.is_set()
-    assert not sandbox._running
+    assert not processes._running
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from small_course import NAME, RIGHT, answered, assignment_of, hand_in, make_cou
 from dlcourse.__main__ import main
 from dlcourse.grading import limited, pipeline
 from dlcourse.grading.assignments.submission import SubmissionError, parsed_within_limits
-from dlcourse.grading.sandbox.confinement import SandboxUnavailable, require_sandbox
+from dlcourse.grading.sandbox.available import SandboxUnavailable
+from dlcourse.grading.sandbox.confinement import require_sandbox
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from dlcourse.grading.assignments.assignment import Assignment, load_assignment
 from dlcourse.grading.assignments.rebuild import rebuild
 from dlcourse.grading.marking.marks import Marks, mark, probe_calls
 from dlcourse.grading.marking.reference import reference_answers
-from dlcourse.grading.sandbox.execute import Limits
+from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.runs import Runs
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,8 +36,9 @@ class Grader:
 
         def run(assignment: Assignment) -> Marks:
             rebuilt = rebuild(assignment.release, notebook)
-            answers = self.runs.probe(assignment, rebuilt, probe_calls(assignment))
-            return mark(assignment, rebuilt, reference_answers(assignment, self.runs), answers)
+            reference = reference_answers(assignment, self.runs)
+            calls = probe_calls(assignment, reference, self.runs.limits.probe_seconds)
+            return mark(assignment, rebuilt, reference, self.runs.probe(assignment, rebuilt, calls))
 
         return self.pool.submit(run, self.assignments[name])
 

@@ -8,44 +8,61 @@ tuple and an array of the same content. A bool is not a number.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
+
+WRONG = "wrong value"
 
 
 def same(reference: object, answer: object, *, rtol: float, atol: float) -> bool:
-    """Whether the answer is the reference's, each number within ``atol + rtol * |reference|``.
+    """Whether there is no `difference`."""
+    return difference(reference, answer, rtol=rtol, atol=atol) is None
 
-    NaN equals NaN, and an infinity equals the same infinity only. Both arguments are plain data:
-    None, bool, int, float, complex, str, ndarray, and lists, tuples and dicts of these.
+
+def difference(reference: object, answer: object, *, rtol: float, atol: float) -> str | None:
+    """How the answer differs from the reference, in a few fixed words; None if it does not.
+
+    Each number must be within ``atol + rtol * |reference|``. NaN equals NaN, and an infinity equals
+    the same infinity only. Both arguments are plain data: None, bool, int, float, complex, str,
+    ndarray, and lists, tuples and dicts of these. Of the answer nothing is quoted: it comes from a
+    process that holds the hidden checks.
     """
     # A stack of pairs rather than recursion: the answer may be nested deeper than Python recurses.
     pairs = [(reference, answer)]
     while pairs:
         expected, actual = pairs.pop()
+        if actual is None and expected is not None:
+            return "None"
         if isinstance(expected, Mapping) or isinstance(actual, Mapping):
             if not (isinstance(expected, Mapping) and isinstance(actual, Mapping)):
-                return False
-            if expected.keys() != actual.keys():
-                return False
-            pairs.extend((expected[key], actual[key]) for key in expected)
+                return "wrong type"
+            if missing := [key for key in expected if key not in actual]:
+                return f"no entry {missing[0]!r}"
+            if len(expected) < len(actual):
+                return "an entry too many"
+            pairs.extend((expected[key], actual[key]) for key in reversed(list(expected)))
             continue
         if _is_exact(expected) or _is_exact(actual):
+            if isinstance(expected, str | bytes) != isinstance(actual, str | bytes):
+                return "wrong type"
             if not (_is_exact(expected) and _is_exact(actual) and expected == actual):
-                return False
+                return WRONG
             continue
         expected_array, actual_array = _as_array(expected), _as_array(actual)
         if expected_array is not None and actual_array is not None:
-            if not _same_numbers(expected_array, actual_array, rtol, atol):
-                return False
+            if (problem := _differing(expected_array, actual_array, rtol, atol)) is not None:
+                return problem
             continue
-        if not _has_items(expected) or not _has_items(actual) or len(expected) != len(actual):
-            return False
-        pairs.extend(zip(expected, actual, strict=True))
-    return True
+        if not _has_items(expected) or not _has_items(actual):
+            return "wrong type"
+        if len(expected) != len(actual):
+            return "wrong length"
+        pairs.extend(reversed(list(zip(expected, actual, strict=True))))
+    return None
 
 
 def _is_exact(value: object) -> bool:
@@ -92,14 +109,16 @@ def _has_items(value: object) -> TypeGuard[Sequence[object]]:
     return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
-def _same_numbers(expected: Array, actual: Array, rtol: float, atol: float) -> bool:
+def _differing(expected: Array, actual: Array, rtol: float, atol: float) -> str | None:
     if expected.shape != actual.shape:
-        return False
+        return "wrong shape"
     if expected.size == 0:
-        return True
+        return None
     if (expected.dtype.kind == "b") != (actual.dtype.kind == "b"):
-        return False
+        return "wrong type"
     if expected.dtype.kind in "biu" and actual.dtype.kind in "biu":
-        return bool(np.array_equal(expected, actual))
+        return None if np.array_equal(expected, actual) else WRONG
     with np.errstate(all="ignore"):
-        return bool(np.allclose(actual, expected, rtol=rtol, atol=atol, equal_nan=True))
+        if np.allclose(actual, expected, rtol=rtol, atol=atol, equal_nan=True):
+            return None
+        return "NaN" if np.any(np.isnan(actual) & ~np.isnan(expected)) else WRONG

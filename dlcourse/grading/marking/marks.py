@@ -12,24 +12,18 @@ from nbgrader.utils import is_solution, is_task
 
 from dlcourse.grading.assignments.assignment import Assignment, Check, Question, grade_id
 from dlcourse.grading.assignments.rebuild import unchanged
-from dlcourse.grading.marking.compare import same
-from dlcourse.grading.sandbox.execute import ProbeCall, ProbeResult
+from dlcourse.grading.marking.compare import difference
+from dlcourse.grading.marking.observed import ending, place_of
+from dlcourse.grading.sandbox.events import ProbeResult
+from dlcourse.grading.sandbox.execute import ProbeCall, ProbeRun
 
 PASSED = "passed"
-WRONG = "wrong value"
-NOT_REACHED = "not reached"
-
-OUTCOMES = {
-    "timeout": "timed out",
-    "died": "the process ended",
-    "unreadable": "returned something unreadable",
-    "not reached": NOT_REACHED,
-}
+TIMES_THE_REFERENCE = 10
 
 
 @dataclass(frozen=True)
 class CheckMark:
-    """What became of one check: ``outcome`` is "passed" or one of a fixed set of failures."""
+    """What became of one check: ``outcome`` is "passed" or what was observed, in a few words."""
 
     name: str
     message: str
@@ -68,10 +62,33 @@ class Marks:
         return sum(question.points for question in self.questions)
 
 
-def probe_calls(assignment: Assignment) -> list[ProbeCall]:
-    """The calls of every check. Its seed is the same for the reference and for all students."""
+def probe_calls(
+    assignment: Assignment,
+    reference: Mapping[str, ProbeResult] | None = None,
+    probe_seconds: float = 0.0,
+) -> list[ProbeCall]:
+    """The calls of every check. Its seed is the same for the reference and for all students.
+
+    Args:
+        assignment: Whose checks.
+        reference: The results of the reference solution, if they are known.
+        probe_seconds: What a check may compute at least; it has ``TIMES_THE_REFERENCE`` times what
+            the reference needs where that is more.
+    """
+
+    def seconds(check: Check) -> float | None:
+        if reference is None:
+            return None
+        return max(probe_seconds, TIMES_THE_REFERENCE * reference[check.name].seconds)
+
     return [
-        ProbeCall(check.name, check.grade_id, check.function, _seed(assignment.name, check.name))
+        ProbeCall(
+            check.name,
+            check.grade_id,
+            check.function,
+            _seed(assignment.name, check.name),
+            seconds(check),
+        )
         for check in assignment.checks
     ]
 
@@ -80,13 +97,13 @@ def mark(
     assignment: Assignment,
     notebook: NotebookNode,
     reference: Mapping[str, ProbeResult],
-    answers: Mapping[str, ProbeResult],
+    run: ProbeRun,
 ) -> Marks:
     """Compare a student's probe data with the reference's and add up the points."""
 
     def mark_check(check: Check) -> CheckMark:
-        answer = answers.get(check.name, ProbeResult(status="not reached"))
-        outcome = _outcome(assignment, reference[check.name], answer)
+        answer = run.answers.get(check.name, ProbeResult("not reached"))
+        outcome = _outcome(assignment, notebook, reference[check.name], answer, run)
         return CheckMark(check.name, check.message, check.points, outcome)
 
     def mark_question(question: Question) -> QuestionMark:
@@ -115,13 +132,23 @@ def _seed(assignment: str, check: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{assignment}\n{check}".encode()).digest()[:4], "big")
 
 
-def _outcome(assignment: Assignment, reference: ProbeResult, answer: ProbeResult) -> str:
-    if answer.status == "data":
-        equal = same(reference.data, answer.data, rtol=assignment.rtol, atol=assignment.atol)
-        return PASSED if equal else WRONG
-    if answer.status == "raised":
-        return f"raised {answer.error or 'an exception'}"
-    return OUTCOMES.get(answer.status, NOT_REACHED)
+def _outcome(
+    assignment: Assignment,
+    notebook: NotebookNode,
+    reference: ProbeResult,
+    answer: ProbeResult,
+    run: ProbeRun,
+) -> str:
+    """What was observed at the first case that is not as the reference has it."""
+    for (label, expected), (own_label, data) in zip(reference.cases, answer.cases, strict=False):
+        problem = difference(expected, data, rtol=assignment.rtol, atol=assignment.atol)
+        if own_label != label or problem is not None:
+            return place_of(label, problem or "wrong case")
+    rest = reference.cases[len(answer.cases) :]
+    if answer.status == "data" and not rest and len(answer.cases) == len(reference.cases):
+        return PASSED
+    label = rest[0][0] if rest else ""
+    return place_of(label, ending(answer, assignment, notebook, run.errors))
 
 
 def _is_task(assignment: Assignment, question: Question) -> bool:

@@ -10,7 +10,7 @@ from dlcourse.grading.assignments.rebuild import rebuild
 from dlcourse.grading.errors import AssignmentError, GradingError, NotStartedError
 from dlcourse.grading.marking.compare import same
 from dlcourse.grading.marking.marks import probe_calls
-from dlcourse.grading.sandbox.execute import ProbeResult
+from dlcourse.grading.sandbox.events import ProbeResult
 from dlcourse.grading.sandbox.runs import Runs
 
 _answers: dict[tuple[str, Runs], Mapping[str, ProbeResult]] = {}
@@ -34,19 +34,24 @@ def _run(assignment: Assignment, runs: Runs) -> Mapping[str, ProbeResult]:
     calls = probe_calls(assignment)
     notebook = rebuild(assignment.release, assignment.source)
     try:
-        first, second = (runs.probe(assignment, notebook, calls) for _ in range(2))
+        first, second = (runs.probe(assignment, notebook, calls).answers for _ in range(2))
     except NotStartedError as error:  # no submission can be marked without
         raise GradingError(f"the reference solution of {assignment.name}: {error}") from error
     problems = []
     for call in calls:
         result, again = first[call.name], second[call.name]
         if result.status != "data":
-            problems.append(f"{call.name}: {result.status} {result.error or ''}".rstrip())
+            problems.append(f"{call.name}: {result.status} {result.error}".rstrip())
         elif not (
             again.status == "data"
-            and same(result.data, again.data, rtol=assignment.rtol, atol=assignment.atol)
+            and same(
+                dict(result.cases), dict(again.cases), rtol=assignment.rtol, atol=assignment.atol
+            )
         ):
             problems.append(f"{call.name}: two runs with the same seed return different data")
+        labels = [label for label, _ in result.cases]
+        if len(set(labels)) < len(labels):
+            problems.append(f"{call.name}: two cases have the same name")
     if problems:
         raise AssignmentError(
             f"the reference solution of {assignment.name} does not pass its own checks; fix the "

@@ -5,33 +5,20 @@ was read; a value is rebuilt only if all of it has the expected form.
 """
 
 import binascii
-import builtins
 import json
 import math
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import nbformat
 import numpy as np
 from nbformat import NotebookNode
 
+from dlcourse.grading.sandbox.runner.protocol import DTYPES, EXCEPTIONS, TEXT_MIME_TYPES
+
 MAX_DEPTH = 100  # of any JSON
-DTYPES = ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "c8", "c16")
-TEXT_MIME_TYPES = (
-    "text/plain",
-    "text/html",
-    "text/markdown",
-    "text/latex",
-    "image/png",
-    "image/jpeg",
-    "image/svg+xml",
-)
-BUILTIN_EXCEPTIONS = frozenset(
-    name
-    for name, value in vars(builtins).items()
-    if isinstance(value, type) and issubclass(value, BaseException)
-)
 
 
 class UnreadableError(Exception):
@@ -134,26 +121,61 @@ def decode_array(dtype: str, shape: list[object], data: str) -> np.ndarray[Any, 
     return array.astype(little.newbyteorder("="))
 
 
-ProbeStatus = Literal["data", "raised", "timeout", "died", "unreadable", "not reached"]
+ProbeStatus = Literal["data", "raised", "undefined", "timeout", "died", "unreadable", "not reached"]
 
 
-def read_answer(event: dict[str, Any]) -> tuple[ProbeStatus, object, str | None]:
-    """The (status, data, name of the exception) of a probe's answer; never raises."""
-    status, payload = event.get("status"), event.get("payload")
-    if not isinstance(payload, str):
-        return "unreadable", None, None
-    if status == "data":
+@dataclass(frozen=True)
+class ProbeResult:
+    """What a probe returned: the data of its cases in their order, and how it ended.
+
+    A probe that does not yield cases has one, without a name. ``error`` is the kind of exception
+    that it raised, "" for one of no known kind, or the name that the notebook does not define.
+    ``seconds`` of processor time it took.
+    """
+
+    status: ProbeStatus
+    cases: tuple[tuple[str, object], ...] = ()
+    error: str = ""
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def data(self) -> object:
+        """The data of a probe that does not yield cases."""
+        return self.cases[0][1] if self.cases else None
+
+
+def read_answer(event: dict[str, Any]) -> ProbeResult:
+    """The answer of a probe; never raises."""
+    lines = event.get("lines")
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        return ProbeResult("unreadable")
+    cases: list[tuple[str, object]] = []
+    for line in lines:
+        word, _, text = line.partition(" ")
         try:
-            return "data", decode(parse_json(payload)), None
-        except UnreadableError:
-            return "unreadable", None, None
-    if status == "raised":
-        return "raised", None, payload if payload in BUILTIN_EXCEPTIONS else "an exception"
-    if status == "timeout":
-        return "timeout", None, None
-    if status == "died":
-        return "died", None, None
-    return "unreadable", None, None
+            value = parse_json(text)
+            if word == "case":
+                label, data = value
+                if not isinstance(label, str):
+                    raise UnreadableError("a case without a name")
+                cases.append((label, decode(data)))
+                continue
+        except (UnreadableError, TypeError, ValueError):
+            return ProbeResult("unreadable", tuple(cases))
+        if word == "end":
+            return ProbeResult("data", tuple(cases))
+        if word == "raised":
+            return ProbeResult("raised", tuple(cases), known(value))
+        if word == "undefined" and isinstance(value, str):
+            return ProbeResult("undefined", tuple(cases), value)
+        return ProbeResult("unreadable", tuple(cases))
+    ending = event.get("ending")
+    return ProbeResult(ending if ending in ("timeout", "died") else "unreadable", tuple(cases))
+
+
+def known(name: object) -> str:
+    """The name of an exception if a report may give it, else ""."""
+    return name if isinstance(name, str) and name in (*EXCEPTIONS, "timeout") else ""
 
 
 # --- A cell's outputs -------------------------------------------------------------------------

@@ -11,57 +11,68 @@ When that goes on at other units, an earlier cell may be behind it (a timer, say
 process later): then one attempt leaves out the last cell that left something running instead.
 """
 
+from __future__ import annotations
+
 import copy
-import os
-import select
-import time
-from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from dlcourse.grading.errors import NotStartedError
-from dlcourse.grading.sandbox.confinement import RUNNER, Limits, Sandbox, sandbox, unconfined
+from dlcourse.grading.sandbox.confinement import sandbox
 from dlcourse.grading.sandbox.events import (
+    ProbeResult,
     ProbeStatus,
-    UnreadableError,
-    parse_json,
+    known,
     read_answer,
     read_outputs,
 )
+from dlcourse.grading.sandbox.limits import Confinement, Limits
+from dlcourse.grading.sandbox.processes import Sandbox
+from dlcourse.grading.sandbox.program import program
+from dlcourse.grading.sandbox.watch import Budget, Ending, EventReader
 
-DEFAULT_LIMITS = Limits()
+DEFAULT = Confinement()
 GRACE_SECONDS = 2.0  # that the runner has to stop a unit by itself before the sandbox is ended
 START_SECONDS = 60.0  # of processor time
 STARTS = 3  # how often a sandbox that does not start is tried
-WATCH_SECONDS = 0.25  # between two looks at the memory in use
 
 
 @dataclass(frozen=True)
 class ProbeCall:
-    """A request: run `function` of the checks after the cell `grade_id`, with this seed."""
+    """A request: run `function` of the checks after the cell `grade_id`, with this seed.
+
+    ``seconds`` are those that it may compute, the limits' own where it is None.
+    """
 
     name: str
     grade_id: str
     function: str
     seed: int
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
-class ProbeResult:
-    """What a probe returned (`data`), or which kind of error it raised, or why there is neither."""
+class CellError:
+    """How a cell went wrong: the kind of exception, "" for one of no known kind, or how it was
+    stopped; and the line, from 1, 0 where it is not known."""
 
-    status: ProbeStatus
-    data: object = None
-    error: str | None = None
+    kind: str
+    line: int = 0
 
 
-Ending = Literal["timeout", "died", "memory", "flood", "time is up"]
+@dataclass(frozen=True)
+class ProbeRun:
+    """The results of the probes by their names, and of the cells that failed by their indices."""
+
+    answers: Mapping[str, ProbeResult]
+    errors: Mapping[int, CellError]
+
+
 ANSWER_OF_ENDING: dict[Ending, ProbeStatus] = {
     "timeout": "timeout",
     "died": "died",
@@ -86,10 +97,11 @@ class Progress:
     skipped: dict[Unit, Ending] = field(default_factory=dict)
     outputs: dict[int, list[NotebookNode]] = field(default_factory=dict)
     answers: dict[str, ProbeResult] = field(default_factory=dict)
+    errors: dict[int, CellError] = field(default_factory=dict)
     restless: set[int] = field(default_factory=set)  # cells that left something running
     shown: int = 0  # characters of all outputs together
 
-    def copy(self) -> "Progress":
+    def copy(self) -> Progress:
         return Progress(*map(copy.copy, vars(self).values()))
 
     def skip(self, unit: Unit, ending: Ending) -> None:
@@ -97,6 +109,7 @@ class Progress:
         self.skipped[unit] = ending
         if unit.call is None:
             self.outputs.pop(unit.cell, None)
+            self.errors[unit.cell] = CellError(ending)
         else:
             self.answers[unit.call.name] = ProbeResult(ANSWER_OF_ENDING[ending])
 
@@ -115,26 +128,18 @@ class Progress:
         return answer is not None and answer.status == "data"
 
 
-def run_notebook(
-    notebook: NotebookNode,
-    *,
-    limits: Limits = DEFAULT_LIMITS,
-    files: Path | None = None,
-    frameworks: Sequence[str] = (),
-    hidden: Sequence[Path] = (),
-    unsafe_no_sandbox: bool = False,
-) -> NotebookNode:
+def run_notebook(notebook: NotebookNode, confinement: Confinement = DEFAULT) -> NotebookNode:
     """A copy of the notebook with the outputs and execution counts of its code cells.
 
     An error in a cell does not stop the cells after it. A cell that hangs or ends the process gets
-    an error output that says so. `files` is a folder whose contents lie beside the notebook.
+    an error output that says so.
     """
-    run = NotebookRun(notebook, "", [], limits, files, frameworks, hidden, unsafe_no_sandbox)
+    run = NotebookRun(notebook, "", [], confinement)
     progress = run.run()
     executed = copy.deepcopy(notebook)
     for index, count in run.counts.items():
         ending = progress.skipped.get(Unit(index), "time is up")
-        stopped = [stopped_output(ending, limits)]
+        stopped = [stopped_output(ending, confinement.limits)]
         executed.cells[index].outputs = progress.outputs.get(index, stopped)
         executed.cells[index].execution_count = count
     return executed
@@ -144,19 +149,15 @@ def run_probes(
     notebook: NotebookNode,
     checks_source: str,
     calls: Sequence[ProbeCall],
-    *,
-    limits: Limits = DEFAULT_LIMITS,
-    files: Path | None = None,
-    frameworks: Sequence[str] = (),
-    hidden: Sequence[Path] = (),
-    unsafe_no_sandbox: bool = False,
-) -> dict[str, ProbeResult]:
-    """Run the notebook and, after the cells they belong to, the probes. Results by name."""
-    run = NotebookRun(
-        notebook, checks_source, calls, limits, files, frameworks, hidden, unsafe_no_sandbox
-    )
+    confinement: Confinement = DEFAULT,
+) -> ProbeRun:
+    """Run the notebook and, after the cells they belong to, the probes."""
+    run = NotebookRun(notebook, checks_source, calls, confinement)
     answers = run.run().answers
-    return {call.name: answers.get(call.name, ProbeResult("not reached")) for call in calls}
+    return ProbeRun(
+        {call.name: run.result(call, answers.get(call.name)) for call in calls},
+        run.progress.errors,
+    )
 
 
 def stopped_output(ending: Ending, limits: Limits) -> NotebookNode:
@@ -193,19 +194,12 @@ class NotebookRun:
         notebook: NotebookNode,
         checks_source: str,
         calls: Sequence[ProbeCall],
-        limits: Limits,
-        files: Path | None,
-        frameworks: Sequence[str],
-        hidden: Sequence[Path],
-        unsafe_no_sandbox: bool,
+        confinement: Confinement,
     ) -> None:
         self.notebook = notebook
         self.checks_source = checks_source
-        self.limits = limits
-        self.files = files
-        self.frameworks = frameworks
-        self.hidden = hidden
-        self.unsafe = unsafe_no_sandbox
+        self.confinement = confinement
+        self.limits = confinement.limits
         self.progress = Progress()
         code = [
             index
@@ -262,7 +256,7 @@ class NotebookRun:
                 stopped.append(unit)
             self.progress.skip(unit, ending)
 
-    def _attempt_without(self, cell: int, before: Progress, budget: "Budget") -> Progress:
+    def _attempt_without(self, cell: int, before: Progress, budget: Budget) -> Progress:
         trial = before.copy()
         trial.skip(Unit(cell), "died")
         culprit = self._attempt(trial, self._open_units(trial), budget)
@@ -292,21 +286,29 @@ class NotebookRun:
             else:
                 call = unit.call
                 entry["probes"].append(
-                    {"name": call.name, "function": call.function, "seed": call.seed}
+                    {
+                        "name": call.name,
+                        "function": call.function,
+                        "seed": call.seed,
+                        "seconds": self._seconds(call),
+                    }
                 )
         request = {"cells": list(cells.values()), "checks": self.checks_source}
-        begin = unconfined if self.unsafe else sandbox
-        return begin(
-            RUNNER.read_bytes(),
-            request,
-            limits=self.limits,
-            files=self.files,
-            frameworks=self.frameworks,
-            hidden=self.hidden,
-        )
+        return sandbox(program(), request, self.confinement)
+
+    def result(self, call: ProbeCall, answer: ProbeResult | None) -> ProbeResult:
+        """The result of a probe; of one that was stopped, ``seconds`` are those that it had."""
+        if answer is None:
+            return ProbeResult("not reached")
+        if answer.status == "timeout":
+            return replace(answer, seconds=self._seconds(call))
+        return answer
+
+    def _seconds(self, call: ProbeCall) -> float:
+        return self.limits.probe_seconds if call.seconds is None else call.seconds
 
     def _attempt(
-        self, progress: Progress, units: list[Unit], budget: "Budget"
+        self, progress: Progress, units: list[Unit], budget: Budget
     ) -> tuple[Unit, Ending] | None:
         """Run the units in a new sandbox; the unit that stopped it and how, or None at the end.
 
@@ -324,7 +326,7 @@ class NotebookRun:
         return None
 
     def _run_units(
-        self, progress: Progress, units: list[Unit], events: "EventReader"
+        self, progress: Progress, units: list[Unit], events: EventReader
     ) -> tuple[Unit, Ending] | None:
         for unit in units:
             seconds, size = self._allowance(unit)
@@ -333,7 +335,7 @@ class NotebookRun:
                 event = events.next(seconds, size)
                 if isinstance(event, str):
                     return unit, event
-                if self._take(progress, unit, event):
+                if self._take(progress, unit, event, events.computed()):
                     break
             if unit.call is None and self._keeps_too_much(event):
                 return unit, "memory"
@@ -347,7 +349,7 @@ class NotebookRun:
                 1 << 16
             )
         # The data is a JSON text within a JSON text: its quotes are escaped.
-        return self.limits.probe_seconds + GRACE_SECONDS, 2 * self.limits.data_bytes + (1 << 16)
+        return self._seconds(unit.call) + GRACE_SECONDS, 2 * self.limits.data_bytes + (1 << 16)
 
     def _keeps_too_much(self, event: dict[str, Any]) -> bool:
         """Whether a cell that has ended leaves the others less than half of the memory."""
@@ -364,7 +366,7 @@ class NotebookRun:
         text = f"[Not shown: the outputs of the notebook are more than {most} MiB.]\n"
         return [new_output("stream", name="stderr", text=text)]
 
-    def _take(self, progress: Progress, unit: Unit, event: dict[str, Any]) -> bool:
+    def _take(self, progress: Progress, unit: Unit, event: dict[str, Any], computed: float) -> bool:
         """Keep what the event says of the running unit. False if it is about something else."""
         if unit.call is None:
             if event.get("event") != "done" or event.get("index") != unit.cell:
@@ -372,91 +374,14 @@ class NotebookRun:
             if unit.cell not in progress.outputs:
                 outputs = read_outputs(event.get("outputs"), self.counts[unit.cell])
                 progress.outputs[unit.cell] = self._within_total(progress, outputs)
+            if (kind := event.get("error")) is not None:
+                line, length = event.get("line"), self.notebook.cells[unit.cell].source.count("\n")
+                inside = isinstance(line, int) and 1 <= line <= length + 1
+                progress.errors[unit.cell] = CellError(known(kind), int(line or 0) if inside else 0)
             if event.get("changed") is True:
                 progress.restless.add(unit.cell)
         else:
             if event.get("event") != "answer" or event.get("name") != unit.call.name:
                 return False
-            progress.answers[unit.call.name] = ProbeResult(*read_answer(event))
+            progress.answers[unit.call.name] = replace(read_answer(event), seconds=computed)
         return True
-
-
-class Budget:
-    """The time of a notebook, over all the sandboxes that it takes."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.seconds = limits.total_seconds
-        self.deadline = time.monotonic() + limits.patience * limits.total_seconds
-
-    @contextmanager
-    def of(self, running: Sandbox) -> Iterator[None]:
-        """A context in which a sandbox runs; what it computes is taken from the budget."""
-        try:
-            yield
-        finally:
-            self.seconds -= running.processor_seconds()
-
-
-class EventReader:
-    """Events of a running sandbox, one at a time, within limits of time, size and memory."""
-
-    def __init__(self, running: Sandbox, limits: Limits, budget: Budget) -> None:
-        self.running = running
-        self.limits = limits
-        self.budget = budget
-        self.lines: deque[bytes] = deque()
-        self.partial = bytearray()  # of a line whose end has not come yet
-        self.next_watch = time.monotonic() + WATCH_SECONDS
-        self.poll = select.poll()
-        self.poll.register(running.events, select.POLLIN)
-        self.begin()
-
-    def begin(self) -> None:
-        """From now on the time of the next unit counts."""
-        self.computed_before = self.running.processor_seconds()
-        self.began = time.monotonic()
-
-    def next(self, seconds: float, size: int) -> dict[str, Any] | Ending:
-        """The next event, or how the wait for it ended. Lines that are no event are passed over.
-
-        Args:
-            seconds: Processor time of the unit, since `begin`.
-            size: Bytes of the event.
-        """
-        give_up = self.began + self.limits.patience * seconds
-        received = len(self.partial)
-        while True:
-            while self.lines:
-                try:
-                    event = parse_json(self.lines.popleft())
-                except UnreadableError:
-                    continue
-                if isinstance(event, dict):
-                    return event
-            if received > size:
-                return "flood"
-            now = time.monotonic()
-            if now >= self.budget.deadline:
-                return "time is up"
-            if now >= give_up:
-                return "timeout"
-            if now >= self.next_watch:
-                self.next_watch = now + WATCH_SECONDS
-                if self.running.memory() > self.limits.memory_bytes:
-                    return "memory"
-                computed = self.running.processor_seconds()
-                if computed >= self.budget.seconds:
-                    return "time is up"
-                if computed - self.computed_before >= seconds:
-                    return "timeout"
-            wait = min(self.next_watch, give_up, self.budget.deadline) - now
-            if self.poll.poll(max(wait, 0.001) * 1000):
-                block = os.read(self.running.events, 1 << 16)
-                if not block:
-                    return "died"
-                received += len(block)
-                *ends, rest = block.split(b"\n")
-                for end in ends:
-                    self.lines.append(bytes(self.partial + end))
-                    self.partial.clear()
-                self.partial += rest

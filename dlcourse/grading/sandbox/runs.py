@@ -2,15 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from nbformat import NotebookNode
 
 from dlcourse.grading.assignments.assignment import Assignment
-from dlcourse.grading.sandbox.confinement import Limits
-from dlcourse.grading.sandbox.execute import ProbeCall, ProbeResult, run_notebook, run_probes
+from dlcourse.grading.sandbox.execute import ProbeCall, ProbeRun, run_notebook, run_probes
+from dlcourse.grading.sandbox.limits import Confinement, Limits
+
+SECOND_TRIES = 2  # of a submission: one that hangs everywhere should not hold up the class
+
+
+class _Turns:
+    """Many may take their turn at once, or one alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running = 0
+        self._waiting = 0  # for a turn alone: no other turn begins before them
+
+    @contextmanager
+    def shared(self) -> Iterator[None]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting == 0)
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        with self._changed:
+            self._waiting += 1
+            self._changed.wait_for(lambda: self._running == 0)
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._waiting -= 1
+                self._changed.notify_all()
+
+
+_turns = _Turns()
 
 
 @dataclass(frozen=True)
@@ -27,23 +69,29 @@ class Runs:
 
     def display(self, assignment: Assignment, notebook: NotebookNode) -> NotebookNode:
         """Run the notebook for what it shows; no check takes part."""
-        return run_notebook(
-            notebook,
-            limits=self.limits,
-            files=assignment.files,
-            frameworks=assignment.frameworks,
-            hidden=self.hidden,
-            unsafe_no_sandbox=self.unsafe_no_sandbox,
-        )
+        with _turns.shared():
+            return run_notebook(notebook, self._confinement(assignment))
 
     def probe(
         self, assignment: Assignment, notebook: NotebookNode, calls: Sequence[ProbeCall]
-    ) -> Mapping[str, ProbeResult]:
-        """Run the notebook for the data of the probes; what it shows is thrown away."""
-        return run_probes(
-            notebook,
-            assignment.checks_source,
-            calls,
+    ) -> ProbeRun:
+        """Run the notebook for the data of the probes; what it shows is thrown away.
+
+        A probe that takes too long is tried once more, alone: no other sandbox of this grader runs
+        beside it. So it is for the first ``SECOND_TRIES`` of them.
+        """
+        confinement = self._confinement(assignment)
+        with _turns.shared():
+            run = run_probes(notebook, assignment.checks_source, calls, confinement)
+        late = [call for call in calls if run.answers[call.name].status == "timeout"]
+        if late := late[:SECOND_TRIES]:
+            with _turns.alone():
+                again = run_probes(notebook, assignment.checks_source, late, confinement)
+            run = replace(run, answers={**run.answers, **again.answers})
+        return run
+
+    def _confinement(self, assignment: Assignment) -> Confinement:
+        return Confinement(
             limits=self.limits,
             files=assignment.files,
             frameworks=assignment.frameworks,

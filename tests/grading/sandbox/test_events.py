@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from dlcourse.grading.sandbox.events import (
-    DTYPES,
     MAX_DEPTH,
     UnreadableError,
     decode,
@@ -23,7 +22,8 @@ from dlcourse.grading.sandbox.events import (
     read_answer,
     read_outputs,
 )
-from dlcourse.grading.sandbox.runner import encode
+from dlcourse.grading.sandbox.runner.encode import encode
+from dlcourse.grading.sandbox.runner.protocol import DTYPES, EXCEPTIONS
 
 numbers = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.complex_numbers())
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -110,11 +110,28 @@ def test_an_empty_array_is_decoded_or_refused(shape: list[int]) -> None:
         assert array.shape == tuple(shape)
 
 
-@given(st.dictionaries(st.sampled_from(["status", "payload"]), json_values | st.text(), max_size=2))
+ENDINGS = ["timeout", "died"]
+LINES = st.lists(
+    st.text()
+    | st.tuples(
+        st.sampled_from(["case", "end", "raised", "undefined", "unreadable"]),
+        (json_values | st.just(["case 1", 1])).map(json.dumps),
+    ).map(" ".join)
+)
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={"lines": json_values | LINES, "ending": st.sampled_from(ENDINGS) | json_values},
+    )
+)
 def test_an_answer_of_any_form_is_read_without_an_error(event: dict[str, Any]) -> None:
-    status, _, error = read_answer(event)
-    assert status in ("data", "raised", "timeout", "died", "unreadable")
-    assert (error is not None) == (status == "raised")
+    answer = read_answer(event)
+    assert answer.status in (*ENDINGS, "data", "raised", "undefined", "unreadable")
+    assert not answer.error or answer.status in ("raised", "undefined")
+    assert answer.status != "raised" or answer.error in ("", *EXCEPTIONS, "timeout")
+    assert all(isinstance(label, str) for label, _ in answer.cases)
 
 
 @given(json_values)

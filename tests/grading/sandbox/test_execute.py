@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -14,13 +14,9 @@ from nbformat import NotebookNode
 
 from dlcourse.grading.errors import NotStartedError
 from dlcourse.grading.sandbox import execute
-from dlcourse.grading.sandbox.execute import (
-    Limits,
-    ProbeCall,
-    ProbeResult,
-    run_notebook,
-    run_probes,
-)
+from dlcourse.grading.sandbox.events import ProbeResult
+from dlcourse.grading.sandbox.execute import CellError, ProbeCall, run_notebook, run_probes
+from dlcourse.grading.sandbox.limits import Confinement, Limits
 
 LIMITS = Limits(
     cell_seconds=1.5,
@@ -53,9 +49,20 @@ def notebook(*cells: str | NotebookNode) -> NotebookNode:
 
 
 def outputs(*sources: str, limits: Limits = LIMITS) -> list[list[NotebookNode]]:
-    executed = run_notebook(notebook(*sources), limits=limits)
+    executed = run_notebook(notebook(*sources), Confinement(limits))
     nbformat.validate(executed)
     return [cell.outputs for cell in executed.cells]
+
+
+def answers(
+    made: NotebookNode, checks: str, calls: Sequence[ProbeCall], limits: Limits = LIMITS
+) -> Mapping[str, ProbeResult]:
+    return run_probes(made, checks, calls, Confinement(limits)).answers
+
+
+def returned(data: object) -> ProbeResult:
+    """The result of a probe that returned this."""
+    return ProbeResult("data", (("", data),))
 
 
 def probe(body: str, *cells: str, seed: int = 0) -> ProbeResult:
@@ -65,7 +72,7 @@ def probe(body: str, *cells: str, seed: int = 0) -> ProbeResult:
     )
     made = notebook(*cells, code("", "test"))
     calls = [ProbeCall("test/p", "test", "p", seed)]
-    return run_probes(made, checks, calls, limits=LIMITS)["test/p"]
+    return answers(made, checks, calls)["test/p"]
 
 
 NO_INPUT = "input() cannot be used here: nobody is there to answer while grading."
@@ -132,7 +139,7 @@ def test_an_error_does_not_stop_the_cells_after_it():
 
 def test_execution_counts_number_the_code_cells_and_the_original_stays_as_it_was():
     original = notebook("1", nbformat.v4.new_markdown_cell("text"), "", "Out[1]")
-    executed = run_notebook(original, limits=LIMITS)
+    executed = run_notebook(original, Confinement(LIMITS))
     assert [cell.get("execution_count") for cell in executed.cells] == [1, None, None, 2]
     assert executed.cells[3].outputs[0].data["text/plain"] == "1"
     assert original.cells[0].execution_count is None
@@ -174,7 +181,7 @@ def test_data_files_lie_beside_the_notebook_and_can_be_imported(tmp_path):
     made = notebook(
         "open('points.csv').read()", "import helper; helper.y", "open('points.csv', 'w').close()"
     )
-    executed = run_notebook(made, limits=LIMITS, files=tmp_path)
+    executed = run_notebook(made, Confinement(LIMITS, files=tmp_path))
     assert [cell.outputs[0].data["text/plain"] for cell in executed.cells[:2]] == [r"'1,2\n'", "5"]
     assert executed.cells[2].outputs == []
     assert (tmp_path / "points.csv").read_text() == "1,2\n"
@@ -211,12 +218,18 @@ UNREADABLE = [
 ]
 RAISED = {
     "int([])": "TypeError",
-    "ns['missing']": "KeyError",
-    "__import__('sys').exit()": "SystemExit",
+    "{}['missing']": "KeyError",
+    "__import__('nowhere')": "ImportError",
+    "__import__('sys').exit()": "",
+    "1.0 + 1j > 0": "TypeError",
+    "[].pop()": "IndexError",
     "ns['down']()": "RecursionError",
     "10 ** 10**4 and str(10 ** 10**4)": "ValueError",
-    "ns['throw'](type('SecretError', (Exception,), {}))": "an exception",
-    "ns['throw'](type('SecretError', (Exception,), {'__module__': 'builtins'}))": "an exception",
+    "ns['throw'](StopAsyncIteration())": "",
+    "ns['throw'](type('SecretError', (Exception,), {}))": "",
+    "ns['throw'](type('SecretError', (Exception,), {'__module__': 'builtins'}))": "",
+    "ns['throw'](type('SecretError', (ArithmeticError, LookupError), {}))": "",
+    "ns['throw'](type('SecretError', (KeyError,), {}))": "KeyError",
 }
 NAMES = """
 def down(): return down()
@@ -234,7 +247,7 @@ def answered() -> dict[str, ProbeResult]:
     probes = [f"def p{n}(ns, rng): return {e}" for n, e in enumerate(expressions)]
     calls = [ProbeCall(e, "test", f"p{n}", 0) for n, e in enumerate(expressions)]
     checks = "\n".join(["import numpy as np", *probes])
-    return run_probes(notebook(NAMES, code("", "test")), checks, calls, limits=LIMITS)
+    return answers(notebook(NAMES, code("", "test")), checks, calls)
 
 
 @pytest.mark.parametrize("expression", PLAIN)
@@ -259,8 +272,56 @@ def test_what_is_no_plain_data_is_unreadable(expression, answered):
 
 
 @pytest.mark.parametrize("expression", RAISED)
-def test_of_an_error_only_a_builtin_name_comes_back(expression, answered):
+def test_of_an_error_only_a_name_of_the_short_list_comes_back(expression, answered):
     assert answered[expression] == ProbeResult("raised", error=RAISED[expression])
+
+
+CASES = """
+def p(ns, rng):
+    for k in range(1, 4):
+        yield f"k={k}", ns["f"](k)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "cases", "error"),
+    [
+        ("return 10 * k", "data", [10, 20, 30], ""),
+        ("return 6 // (k - 3) * 0", "raised", [0, 0], "ZeroDivisionError"),
+        ("return missing if k == 2 else 1", "raised", [1], "NameError"),
+        ("return k if k < 3 else ever()", "timeout", [1, 2], ""),
+        ("import os; return k == 2 and os._exit(0)", "died", [False], ""),
+        ("return object if k == 2 else k", "unreadable", [1], ""),
+        ("return k * 'x' * 25_000", "unreadable", [], ""),
+    ],
+)
+def test_of_a_probe_that_yields_cases_those_before_an_error_come_back(body, status, cases, error):
+    ever = "def ever():\n    while True: pass"
+    made = notebook(f"{ever}\ndef f(k): {body}", code("", "test"))
+    labels = [f"k={k}" for k in range(1, 4)]
+    expected = ProbeResult(status, tuple(zip(labels, cases, strict=False)), error)
+    assert answers(made, CASES, [ProbeCall("p", "test", "p", 0)]) == {"p": expected}
+
+
+def test_a_name_that_the_notebook_does_not_define_is_told_and_why():
+    made = notebook("x = 1\ny = 1 / 0\nz = 2", "def f(:\n  pass", "while True: pass", code("", "t"))
+    checks = "def p(ns, rng): return ns['x'], 'z' in ns, ns['z']"
+    run = run_probes(made, checks, [ProbeCall("p", "t", "p", 0)], Confinement(LIMITS))
+    assert run.answers == {"p": ProbeResult("undefined", error="z")}
+    assert run.errors == {
+        0: CellError("ZeroDivisionError", 2),
+        1: CellError("SyntaxError", 1),
+        2: CellError("timeout", 1),
+    }
+
+
+def test_a_probe_has_the_seconds_of_its_call():
+    body = "import time\ndef p(ns, rng):\n    while time.process_time() < 3: pass\n    return 1"
+    calls = [ProbeCall("a", "t", "p", 0), ProbeCall("b", "t", "p", 0, seconds=30.0)]
+    results = answers(notebook(code("", "t")), body, calls)
+    assert results == {"a": ProbeResult("timeout"), "b": returned(1)}
+    assert results["a"].seconds == LIMITS.probe_seconds
+    assert results["b"].seconds > 1
 
 
 def test_a_probe_sees_the_names_as_they_are_at_its_cell_and_cannot_change_them_for_others():
@@ -268,7 +329,7 @@ def test_a_probe_sees_the_names_as_they_are_at_its_cell_and_cannot_change_them_f
     checks = f"def p(ns, rng): {body}"
     made = notebook("x, xs = 1, []", code("x = 10", "a"), code("x = 20", "b"))
     calls = [ProbeCall(f"{n}", cell, "p", 0) for n, cell in enumerate("aab")]
-    results = run_probes(made, checks, calls, limits=LIMITS)
+    results = answers(made, checks, calls)
     assert [result.data for result in results.values()] == [(11, 1), (11, 1), (21, 1)]
 
 
@@ -287,8 +348,8 @@ def test_probes_also_answer_where_their_cell_was_stopped_or_failed():
     for source in ("1 / 0", "import os; os._exit(0)"):
         made = notebook("x = 3", code(source, "test"))
         calls = [ProbeCall("p", "test", "p", 0)]
-        result = run_probes(made, "def p(ns, rng): return ns['x']", calls, limits=LIMITS)
-        assert result == {"p": ProbeResult("data", 3)}
+        result = answers(made, "def p(ns, rng): return ns['x']", calls)
+        assert result == {"p": returned(3)}
 
 
 def test_a_probe_for_a_cell_that_is_not_there_is_an_error():
@@ -300,8 +361,8 @@ def test_when_the_time_is_up_the_other_probes_are_not_reached():
     made = notebook(code("x = 1", "a"), code("while True: pass", "b"))
     calls = [ProbeCall("a", "a", "p", 0), ProbeCall("b", "b", "p", 0)]
     checks = "def p(ns, rng): return ns['x']"
-    results = run_probes(made, checks, calls, limits=Limits(cell_seconds=10, total_seconds=2))
-    assert results == {"a": ProbeResult("data", 1), "b": ProbeResult("not reached")}
+    results = answers(made, checks, calls, Limits(cell_seconds=10, total_seconds=2))
+    assert results == {"a": returned(1), "b": ProbeResult("not reached")}
 
 
 # --- Hostile cells and functions --------------------------------------------------------------
@@ -339,13 +400,13 @@ def results_beside(attack: str, test: str = "") -> dict[str, ProbeResult]:
         "def last(x): return x + 1",
         code("assert last(1) == 2", "last test"),
     )
-    return run_probes(made, CHECKS, CALLS, limits=LIMITS)
+    return answers(made, CHECKS, CALLS)
 
 
 def check_neighbours(results: dict[str, ProbeResult]) -> None:
     first, last = (np.random.default_rng(seed).normal() for seed in (1, 3))
-    assert results["first"] == ProbeResult("data", 2 * first)
-    assert results["last"] == ProbeResult("data", last + 1)
+    assert results["first"] == returned(2 * first)
+    assert results["last"] == returned(last + 1)
 
 
 CELLS = {
@@ -504,7 +565,7 @@ def test_what_a_cell_left_running_costs_its_own_question_also_if_it_strikes_once
         "import time\nbegun = True; time.sleep(0.5)\ndef last(x): return x + 1",
         code("", "last test"),
     )
-    check_neighbours(run_probes(made, CHECKS, CALLS, limits=Limits()))
+    check_neighbours(answers(made, CHECKS, CALLS, Limits()))
 
 
 FUNCTIONS: dict[str, tuple[str, Sequence[str]]] = {
@@ -573,8 +634,8 @@ def test_two_questions_that_leave_do_not_blame_an_innocent_cell_with_a_thread():
     )
     checks = "def a(ns, rng): return ns['x']\ndef b(ns, rng): return ns['y']"
     calls = [ProbeCall("a", "a", "a", 0), ProbeCall("b", "b", "b", 0)]
-    results = run_probes(made, checks, calls, limits=LIMITS)
-    assert results == {"a": ProbeResult("data", 1), "b": ProbeResult("data", 2)}
+    results = answers(made, checks, calls)
+    assert results == {"a": returned(1), "b": returned(2)}
 
 
 def test_nothing_of_a_probe_run_is_in_the_display_run():
@@ -613,9 +674,9 @@ def test_on_a_busy_machine_a_cell_and_a_probe_have_the_same_time_to_compute():
     with busy_loops(8):
         (shown,) = outputs(cell, limits=limits)
         made = notebook(code("", "test"))
-        result = run_probes(made, checks, [ProbeCall("p", "test", "p", 0)], limits=limits)
+        result = answers(made, checks, [ProbeCall("p", "test", "p", 0)], limits)
     assert shown[-1].data["text/plain"] == "'done'"
-    assert result == {"p": ProbeResult("data", 7)}
+    assert result == {"p": returned(7)}
 
 
 @pytest.mark.parametrize(
@@ -634,7 +695,7 @@ def test_code_that_waits_or_lets_others_compute_is_stopped_too(source):
     body = textwrap.indent(source.replace("; ", "\n"), "    ")
     made = notebook(code("", "test"))
     calls = [ProbeCall("p", "test", "p", 0)]
-    results = run_probes(made, f"def p(ns, rng):\n{body}", calls, limits=limits)
+    results = answers(made, f"def p(ns, rng):\n{body}", calls, limits)
     assert results == {"p": ProbeResult("timeout")}
 
 

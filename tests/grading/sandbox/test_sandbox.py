@@ -13,17 +13,20 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from dlcourse.grading.sandbox import confinement as sandbox_module
-from dlcourse.grading.sandbox.confinement import Sandbox, SandboxUnavailable, require_sandbox
-from dlcourse.grading.sandbox.execute import Limits, ProbeCall, run_notebook, run_probes
+from dlcourse.grading.sandbox import available, processes
+from dlcourse.grading.sandbox.available import SandboxUnavailable
+from dlcourse.grading.sandbox.confinement import require_sandbox
+from dlcourse.grading.sandbox.execute import ProbeCall, run_notebook, run_probes
+from dlcourse.grading.sandbox.limits import Confinement, Limits
 from dlcourse.grading.sandbox.mounts import COURSE_ROOT, interpreter, system_mounts
+from dlcourse.grading.sandbox.processes import Sandbox
 from dlcourse.grading.sandbox.seccomp import syscall_filter
 
 
 def run(source: str, **options: object) -> str:
     """What a cell prints in the sandbox, or "ErrorName: message"."""
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    outputs = run_notebook(notebook, **options).cells[0].outputs
+    outputs = run_notebook(notebook, Confinement(**options)).cells[0].outputs
     return "".join(
         output.get("text", f"{output.get('ename')}: {output.get('evalue')}") for output in outputs
     )
@@ -228,7 +231,7 @@ def test_a_filter_of_system_calls_is_a_whole_program(machine):
 
 
 def children() -> set[int]:
-    return set(sandbox_module.descendants(os.getpid()))
+    return set(processes.descendants(os.getpid()))
 
 
 @pytest.fixture
@@ -266,7 +269,7 @@ def test_an_exception_in_the_grader_ends_the_sandbox(nothing_left, monkeypatch):
         pass
 
     def interrupt(self: Sandbox) -> int:
-        if len(sandbox_module.descendants(self.first_pid)) >= 2:  # the cell runs, and has forked
+        if len(processes.descendants(self.first_pid)) >= 2:  # the cell runs, and has forked
             raise Interrupted
         return 0
 
@@ -289,7 +292,7 @@ run_notebook(nbformat.v4.new_notebook(cells=[cell]))
         inside: list[int] = []
         while len(inside) < 3 and time.monotonic() < give_up:  # bwrap, its process 1, Python
             time.sleep(0.1)
-            inside = sandbox_module.descendants(grader.pid)
+            inside = processes.descendants(grader.pid)
         assert len(inside) >= 3
         grader.kill()
     while any(is_running(pid) for pid in inside) and time.monotonic() < give_up:
@@ -320,9 +323,9 @@ def test_a_missing_program_is_named_with_the_command_that_installs_it(
 ):
     if missing == "setpriv" and os.geteuid() != 0:
         pytest.skip("only root needs it")
-    which = sandbox_module.shutil.which
+    which = available.shutil.which
     monkeypatch.setattr(
-        sandbox_module.shutil, "which", lambda name: None if name == missing else which(name)
+        available.shutil, "which", lambda name: None if name == missing else which(name)
     )
     with pytest.raises(SandboxUnavailable, match=f"apt-get install -y {package}"):
         require_sandbox()
@@ -342,7 +345,7 @@ def test_a_bubblewrap_that_does_not_work_is_refused_with_its_own_words(tmp_path,
 
 
 def test_without_a_sandbox_only_where_it_is_asked_for(monkeypatch):
-    monkeypatch.setattr(sandbox_module.shutil, "which", lambda name: None)
+    monkeypatch.setattr(available.shutil, "which", lambda name: None)
     source = "import os; print(os.path.exists('/scratch'))"
     with pytest.raises(SandboxUnavailable):
         run(source)
@@ -351,4 +354,5 @@ def test_without_a_sandbox_only_where_it_is_asked_for(monkeypatch):
     notebook.cells[0].metadata["nbgrader"] = {"grade_id": "q"}
     checks = "def p(ns, rng): return ns['x']"
     calls = [ProbeCall("p", "q", "p", 0)]
-    assert run_probes(notebook, checks, calls, unsafe_no_sandbox=True)["p"].data == 4
+    probed = run_probes(notebook, checks, calls, Confinement(unsafe_no_sandbox=True))
+    assert probed.answers["p"].data == 4

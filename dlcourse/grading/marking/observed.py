@@ -1,0 +1,94 @@
+"""Says what was observed when a check failed, in words of our own.
+
+A student's process holds the hidden checks, so of what comes out of it nothing is quoted: names
+come from the released notebook or from a short list, numbers from the grader.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+
+from nbformat import NotebookNode
+
+from dlcourse.grading.assignments.assignment import Assignment, grade_id
+from dlcourse.grading.sandbox.events import ProbeResult
+from dlcourse.grading.sandbox.execute import CellError
+
+ENDINGS = {
+    "data": "wrong number of cases",
+    "died": "the process ended",
+    "unreadable": "returned something unreadable",
+    "not reached": "not reached",
+}
+CELL_ENDINGS = {
+    "timeout": "computed for too long",
+    "died": "ended the process",
+    "memory": "took too much memory",
+    "flood": "printed too much",
+    "time is up": "was not reached",
+}
+
+
+def place_of(label: str, problem: str) -> str:
+    """The problem, with the case at which it was observed if it has a name."""
+    return f"{label}: {problem}" if label else problem
+
+
+def ending(
+    answer: ProbeResult,
+    assignment: Assignment,
+    notebook: NotebookNode,
+    errors: Mapping[int, CellError],
+) -> str:
+    """How a probe ended that did not return all that the reference does.
+
+    Args:
+        answer: The result of the probe.
+        assignment, notebook: What was run; an undefined name is looked up in its cells.
+        errors: The cells that failed, by their indices in the notebook.
+    """
+    if answer.status == "raised":
+        return f"raised {answer.error or 'an exception'}"
+    if answer.status == "timeout":
+        return f"took more than {answer.seconds:g} s"
+    if answer.status != "undefined":
+        return ENDINGS[answer.status]
+    name = answer.error
+    cell = defining_cells(assignment.source).get(name)
+    if cell is None:
+        return "a name is not defined"
+    index = [grade_id(each) for each in notebook.cells].index(cell)
+    if (error := errors.get(index)) is None:
+        return f"{name} is not defined"
+    return f"{name} is not defined: its cell {_cell_ending(error)}"
+
+
+def _cell_ending(error: CellError) -> str:
+    if error.kind in CELL_ENDINGS:
+        return CELL_ENDINGS[error.kind]
+    raised = f"raised {error.kind or 'an exception'}"
+    return f"{raised} in line {error.line}" if error.line else raised
+
+
+def defining_cells(source: NotebookNode) -> dict[str, str]:
+    """By each name that a cell of the assignment defines at its top: the grade_id of the cell."""
+    found: dict[str, str] = {}
+    for cell in source.cells:
+        if cell.cell_type == "code" and (name := grade_id(cell)):
+            found |= dict.fromkeys(_defined(cell.source), name)
+    return found
+
+
+def _defined(source: str) -> set[str]:
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:  # a line of IPython's own
+        return set()
+    names: set[str] = set()
+    for statement in statements:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            names.add(statement.name)
+        elif isinstance(statement, ast.Assign):
+            names |= {target.id for target in statement.targets if isinstance(target, ast.Name)}
+    return names
