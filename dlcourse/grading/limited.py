@@ -7,12 +7,16 @@ runs no student code, so what it returns is to be trusted as much as the functio
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import pickle
-import resource
+import select
+import signal
+import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from contextlib import suppress
 from typing import Any
+
+from dlcourse.grading.forkserver import ForkServer
 
 # Seconds of processor time, and bytes of memory that is the process's own. A large honest notebook
 # takes a second and 200 MiB.
@@ -20,10 +24,7 @@ SECONDS = 20
 MEMORY_BYTES = 1 << 30
 PATIENCE = 6  # how many seconds may pass on the clock for one of processor time
 
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(
-    ["dlcourse.grading.feedback.page", "dlcourse.grading.assignments.submission"]
-)
+_server = ForkServer("dlcourse.grading.feedback.page", "dlcourse.grading.assignments.submission")
 
 
 class OutOfLimitsError(Exception):
@@ -49,42 +50,36 @@ def limited(
         Exception: What the function raised.
     """
     seconds = SECONDS if seconds is None else seconds
-    receiver, sender = _SERVER.Pipe(duplex=False)
     call = pickle.dumps((function, arguments, named))
-    limits = (seconds, memory_bytes)
-    process = _SERVER.Process(target=_run, args=(call, limits, sender), daemon=True)
-    process.start()
-    sender.close()
+    process, writer, reader = _server.process((seconds, memory_bytes))
     try:
-        if not receiver.poll(PATIENCE * seconds):
-            raise OutOfLimitsError(f"more than {PATIENCE * seconds} seconds")
-        is_result, value = receiver.recv()
-    except EOFError:
-        raise OutOfLimitsError(f"more than {seconds} seconds or {memory_bytes >> 20} MiB") from None
+        with suppress(BrokenPipeError), os.fdopen(writer, "wb") as pipe:  # it may have ended
+            pipe.write(call)
+        answer = _read(reader, time.monotonic() + PATIENCE * seconds)
     finally:
-        process.kill()
-        process.join()
-        receiver.close()
-    if is_result:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+        os.close(process)
+        os.close(reader)
+    if answer is None:
+        raise OutOfLimitsError(f"more than {PATIENCE * seconds} seconds")
+    try:
+        succeeded, value = pickle.loads(answer)  # noqa: S301  (from this very program)
+    except (EOFError, pickle.UnpicklingError):  # nothing, or less than all of it
+        raise OutOfLimitsError(f"more than {seconds} seconds or {memory_bytes >> 20} MiB") from None
+    if succeeded:
         return value
     raise value
 
 
-def _run(call: bytes, limits: tuple[int, int], sender: Connection) -> None:
-    seconds, memory_bytes = limits
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-    resource.setrlimit(resource.RLIMIT_DATA, (memory_bytes, memory_bytes))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        function, arguments, named = pickle.loads(call)  # noqa: S301 (from this very program)
-        answer = (True, function(*arguments, **named))
-    except MemoryError:
-        return  # as if the process had ended
-    except Exception as error:
-        answer = (False, error)
-    try:
-        sender.send(answer)
-    except MemoryError:
-        return
-    except Exception as error:  # a result or an exception that cannot be pickled
-        sender.send((False, RuntimeError(f"{type(answer[1]).__name__}: {error}")))
+def _read(reader: int, deadline: float) -> bytes | None:
+    """All that comes, or None where it has not ended by the deadline."""
+    blocks: list[bytes] = []
+    poll = select.poll()
+    poll.register(reader, select.POLLIN)
+    while poll.poll(1000 * max(deadline - time.monotonic(), 0)):
+        block = os.read(reader, 1 << 20)
+        if not block:
+            return b"".join(blocks)
+        blocks.append(block)
+    return None

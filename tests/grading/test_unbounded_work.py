@@ -19,8 +19,8 @@ from dlcourse.grading.sandbox.confinement import require_sandbox
 
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limited, "SECONDS", 3)
-    monkeypatch.setattr(pipeline, "FEEDBACK_SECONDS", 6)
+    monkeypatch.setattr(limited, "SECONDS", 5)
+    monkeypatch.setattr(pipeline, "FEEDBACK_SECONDS", 10)
 
 
 def notebook_bytes(cells: list[Any]) -> bytes:
