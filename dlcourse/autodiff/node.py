@@ -46,6 +46,11 @@ class Node(ArrayMethods):
         return self.op is None
 
     @property
+    def operands(self) -> tuple[Any, ...]:
+        """The inputs, or none once they were freed."""
+        return self.inputs or ()
+
+    @property
     def requires_grad(self) -> bool:
         """Whether the value takes part in differentiation."""
         return self._requires_grad

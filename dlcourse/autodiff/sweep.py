@@ -130,7 +130,7 @@ def _leading_to(
     for node in graph:
         if follow is not None and not follow(node):
             continue
-        if any(id(x) in leading for x in node.inputs or ()):
+        if any(id(x) in leading for x in node.operands):
             leading.add(id(node))
     return leading
 

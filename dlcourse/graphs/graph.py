@@ -54,7 +54,7 @@ class Graph:
                 raise ValueError(f"graph {self.name}: {node!r} is used but is not among the inputs")
             seen.add(id(node))
             found.append(node)
-            stack += [x for x in node.inputs or () if isinstance(x, Symbol)]
+            stack += [x for x in node.operands if isinstance(x, Symbol)]
         return sorted(found, key=lambda node: node.created)
 
     def run(self, *values: Any) -> list[Any]:
@@ -70,7 +70,7 @@ class Graph:
         checked = self.check(values)
         known: dict[int, Any] = {id(x): v for x, v in zip(self.inputs, checked, strict=True)}
         for node in self.nodes:
-            known[id(node)] = node.value([known.get(id(x), x) for x in node.inputs or ()])
+            known[id(node)] = node.value([known.get(id(x), x) for x in node.operands])
         # A constant is copied, so that the graph keeps its own.
         return [known[id(x)] if id(x) in known else np.array(x) for x in self.outputs]
 
@@ -118,7 +118,7 @@ def rewrite(graph: Graph, *rules: RewriteRule) -> Graph:
     new: dict[int, Any] = {}
     with record_symbols() as nodes:
         for node in graph.nodes:
-            operands = tuple([new.get(id(x), x) for x in node.inputs or ()])
+            operands = tuple([new.get(id(x), x) for x in node.operands])
             for rule in rules:
                 y = rule(node, operands)
                 if y is not None:

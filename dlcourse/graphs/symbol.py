@@ -100,7 +100,7 @@ class Symbol(Node):
 
     def on(self, operands: tuple[Any, ...]) -> Symbol:
         """The same operation on other operands of the same shapes and dtypes; itself on its own."""
-        if all(map(operator.is_, operands, self.inputs or ())):
+        if all(map(operator.is_, operands, self.operands)):
             return self
         return self._made(operands)
 

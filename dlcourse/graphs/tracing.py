@@ -61,7 +61,7 @@ def outer_symbols(
 ) -> list[Symbol]:
     """The Symbols that are used and are neither inputs nor results, in order of creation."""
     own = {id(x) for x in (*inputs, *nodes)}
-    used = [x for node in nodes for x in node.inputs or ()] + list(outputs)
+    used = [x for node in nodes for x in node.operands] + list(outputs)
     outer = {id(x): x for x in used if isinstance(x, Symbol) and id(x) not in own}
     return sorted(outer.values(), key=lambda x: x.created)
 

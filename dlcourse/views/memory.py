@@ -63,7 +63,7 @@ def stays(plan: Plan) -> list[Stay]:
     for buffer, x in enumerate(donated):  # the plan binds them first
         add(x, buffer, 0)
     for time, step in enumerate(plan.steps):
-        node, operands = step.node, step.node.inputs or ()
+        node, operands = step.node, step.node.operands
         for x in operands:
             read(x, time)
         whole = whole_of.get(id(node), node)
@@ -88,9 +88,9 @@ def _parts_of_wholes(plan: Plan) -> dict[int, Symbol]:
     for step in plan.steps:
         if step.node.op is not ops.concatenate or step.kind != "into":
             continue
-        for x in step.node.inputs or ():
+        for x in step.node.operands:
             while id(x) in views:
-                (x, *_) = views[id(x)].inputs or ()
+                (x, *_) = views[id(x)].operands
             array = plan.arrays.get(id(x))
             if array is not None and np.may_share_memory(array, plan.arrays[id(step.node)]):
                 parts[id(x)] = step.node

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ import torch.nn.init
 
 from dlcourse import losses, nn, optimizers
 from dlcourse.nn import Linear
+from dlcourse.ops.primitive import PRIMITIVES, Primitive
 
 # On purpose: layers are of float64, batches come first, an activation has a name.
 OURS = {
@@ -74,3 +77,23 @@ def test_the_options_of_an_optimizer_are_pytorchs(name: str) -> None:
     shared = ours.keys() & theirs.keys()
     assert {"lr"} <= shared
     assert {n: ours[n] for n in shared} == {n: theirs[n] for n in shared}
+
+
+def rules_of(op: Primitive) -> list[Callable[..., Any]]:
+    return [rule for rule in (*op.rules, op.each) if inspect.isfunction(rule)]
+
+
+@pytest.mark.parametrize("name", [name for name, op in PRIMITIVES.items() if rules_of(op)])
+def test_a_parameter_has_one_default_in_an_operation_and_in_its_rules(name: str) -> None:
+    op = PRIMITIVES[name]
+    kernel = defaults(op.kernel)
+    for rule in rules_of(op):
+        own = {k: v for k, v in defaults(rule).items() if k in kernel}
+        assert own == {k: kernel[k] for k in own}
+
+
+def test_the_package_works_without_docstrings() -> None:
+    """`python -OO` takes them away."""
+    program = "from dlcourse import nn; print(nn.MSELoss()([1.0], [3.0]))"
+    run = subprocess.run([sys.executable, "-OO", "-c", program], capture_output=True, text=True)
+    assert (run.stdout, run.stderr) == ("4.0\n", "")

@@ -33,7 +33,7 @@ def fuse_elementwise(graph: Graph) -> Graph:
             continue
         made = _fused_group(group, new) if len(group) > 1 else None
         if made is None:
-            made = node.on(tuple(new.get(id(x), x) for x in node.inputs or ()))
+            made = node.on(tuple(new.get(id(x), x) for x in node.operands))
         new[id(node)] = made
     return Graph(graph.inputs, [new.get(id(x), x) for x in graph.outputs], graph.name)
 
@@ -42,7 +42,7 @@ def _groups(graph: Graph) -> dict[int, list[Symbol]]:
     """For each elementwise operation, by id, the members of its group in order, the result last."""
     users: dict[int, list[Symbol | None]] = {id(x): [None] for x in graph.outputs}
     for node in graph.nodes:
-        for x in node.inputs or ():
+        for x in node.operands:
             users.setdefault(id(x), []).append(node)
     result_of: dict[int, Symbol] = {}
     groups: dict[int, list[Symbol]] = {}
@@ -63,12 +63,12 @@ def _fused_group(group: list[Symbol], new: dict[int, Any]) -> Symbol:
     own = {id(node) for node in group}
     outside: dict[int, Any] = {}
     for node in group:
-        for x in node.inputs or ():
+        for x in node.operands:
             if isinstance(x, Symbol | np.ndarray) and id(x) not in own:
                 outside[id(x)] = x
     inner: dict[int, Any] = {k: placeholder(x.shape, x.dtype) for k, x in outside.items()}
     for node in group:
-        inner[id(node)] = node.on(tuple(inner.get(id(x), x) for x in node.inputs or ()))
+        inner[id(node)] = node.on(tuple(inner.get(id(x), x) for x in node.operands))
     result = group[-1]
     body = Graph([inner[k] for k in outside], [inner[id(result)]], "fused")
     operands = tuple(new.get(k, x) for k, x in outside.items())
@@ -105,7 +105,7 @@ def _run_once(body: Graph, values: list[Any], out: Array) -> None:
 
 def _compute(node: Symbol, known: dict[int, Any], **out: Array) -> Any:
     assert node.op is not None
-    operands = [known.get(id(x), x) for x in node.inputs or ()]
+    operands = [known.get(id(x), x) for x in node.operands]
     return node.op.kernel(*operands, **node.parameters, **out)
 
 

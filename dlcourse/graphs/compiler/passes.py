@@ -44,7 +44,7 @@ def remove_dead_code(graph: Graph) -> Graph:
     for node in reversed(graph.nodes):
         if id(node) in needed:
             kept.append(node)
-            needed.update(map(id, node.inputs or ()))
+            needed.update(map(id, node.operands))
     return Graph(graph.inputs, graph.outputs, graph.name, kept[::-1])
 
 

@@ -143,11 +143,11 @@ class _Planner:
             if node.op is not ops.concatenate or node.ndim != 1:
                 continue
             start = 0
-            for x in node.inputs or ():
+            for x in node.operands:
                 place = slice(start, start + x.shape[0])
                 start = place.stop
                 while isinstance(x, Symbol) and x.op is ops.reshape:
-                    (x,) = x.inputs or ()
+                    (x,) = x.operands
                 fits = isinstance(x, Symbol) and x.op is not None and x.op.takes_out
                 if fits and x.dtype == node.dtype and id(x) not in outputs and id(x) not in parts:
                     parts[id(x)] = (node, place)
@@ -163,7 +163,7 @@ class _Planner:
             return source.get(id(x), id(x))
 
         for time, node in enumerate(self.graph.nodes):
-            for x in node.inputs or ():
+            for x in node.operands:
                 if isinstance(x, Symbol):
                     last[root(x)] = time
             if id(node) in self.parts:
@@ -222,14 +222,14 @@ class _Planner:
             return None
         buffer = next(b for b in self.reserved if self.plan.arrays[id(x)].base is self.storage[b])
         holder = self.holder.get(buffer)
-        operands = [y for y in node.inputs or () if self.owner.get(id(y)) == holder]
+        operands = [y for y in node.operands if self.owner.get(id(y)) == holder]
         if holder is None or (len(operands) == 1 and self._may_overwrite(time, node, operands[0])):
             return self._bind(node, self.plan.arrays[id(x)], buffer, holder is not None)
         return None
 
     def _in_place(self, time: int, node: Symbol) -> Step | None:
         """Overwrite an operand that is read for the last time, element by element or in a part."""
-        for x in node.inputs or ():
+        for x in node.operands:
             if isinstance(x, Symbol) and self._may_overwrite(time, node, x):
                 array = self.plan.arrays[id(x)]
                 array = array if array.dtype == node.dtype else array.view(node.dtype)
@@ -240,9 +240,9 @@ class _Planner:
         array, owner = self.plan.arrays.get(id(x)), self.owner.get(id(x))
         if array is None or owner not in self.buffer or node.op is None:
             return False
-        if not (node.op.elementwise or (node.op is ops.add_at and x is (node.inputs or ())[0])):
+        if not (node.op.elementwise or (node.op is ops.add_at and x is node.operands[0])):
             return False
-        others = [y for y in node.inputs or () if isinstance(y, Symbol) and y is not x]
+        others = [y for y in node.operands if isinstance(y, Symbol) and y is not x]
         return (
             self.last_use.get(owner, -1) == time
             and self.holder.get(self.buffer[owner]) == owner

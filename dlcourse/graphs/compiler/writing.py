@@ -164,7 +164,7 @@ class _Writer:
             return [f"# {name} = {call_text(node, self.names)}, bound once"]
         if node.op is ops.concatenate and step.kind == "into":
             return self._concatenation(node)
-        operands = [self._operand(x, node) for x in node.inputs or ()]
+        operands = [self._operand(x, node) for x in node.operands]
         parameters = [f"{k}={self._parameter(v)}" for k, v in node.parameters.items()]
         function = self._function(node)
         if step.kind == "into":
@@ -175,7 +175,7 @@ class _Writer:
         """A copy for each part that is not yet where it belongs."""
         whole, lines, start = self.plan.arrays[id(node)], [], 0
         axis = node.parameters.get("axis", 0) % node.ndim
-        for x in node.inputs or ():
+        for x in node.operands:
             stop = start + x.shape[axis]
             place = whole[(slice(None),) * axis + (slice(start, stop),)]
             array = self.plan.arrays.get(id(x))
@@ -222,7 +222,7 @@ class _Writer:
         if node.dtype.char == "e":  # the table's kernels add float16 in float32
             return self._function_name(node.op.name, node.op.kernel)
         special = node.op.specialise
-        kernel = special(*(node.inputs or ()), **node.parameters) if special else None
+        kernel = special(*node.operands, **node.parameters) if special else None
         name = "dot" if kernel is np.dot else node.op.name
         return self._function_name(name, kernel or node.op.kernel)
 
@@ -244,7 +244,7 @@ class _Writer:
             return self.names[id(x)]
         if isinstance(x, np.ndarray | np.generic):
             return self._array(np.asarray(x))
-        operands = (node.inputs or ()) if node is not None else ()
+        operands = node.operands if node is not None else ()
         dtypes = {y.dtype for y in operands if hasattr(y, "dtype")}
         kernel = None if node is None or node.op is None else node.op.kernel
         if isinstance(kernel, np.ufunc) and len(dtypes) == 1:

@@ -81,7 +81,7 @@ def _item_types(operands: Sequence[Any], i: int) -> Sequence[Any]:
     (bundle,) = operands
     if not isinstance(bundle, Symbol) or bundle.op is None or not bundle.op.has_several_results:
         raise ValueError("expected an operation with several results")
-    every = result_types(bundle.op, bundle.inputs or (), bundle.parameters)
+    every = result_types(bundle.op, bundle.operands, bundle.parameters)
     if type(i) is not int or not 0 <= i < len(every):
         raise ValueError(f"expected one of the {len(every)} results, got i={i}")
     return [every[i]]

@@ -59,7 +59,7 @@ def _graph_data(graph: Graph) -> Json:
         nodes.append(
             {
                 "op": node.op.name,
-                "operands": [operand(x, where) for x in node.inputs or ()],
+                "operands": [operand(x, where) for x in node.operands],
                 "parameters": {
                     key: _value_data(value, f"{where}: parameter {key}")
                     for key, value in node.parameters.items()
@@ -82,7 +82,7 @@ def _graph_data(graph: Graph) -> Json:
 def _results(node: Symbol) -> list[Symbol]:
     if node.op is None or not node.op.has_several_results:
         return [node]
-    return result_types(node.op, node.inputs or (), node.parameters)
+    return result_types(node.op, node.operands, node.parameters)
 
 
 def _type_data(x: Any, where: str) -> dict[str, Json]:

@@ -43,9 +43,9 @@ def match(before: Graph, after: Graph) -> dict[int, Symbol]:
             found[id(old)] = new
             taken.add(id(new))
         if id(old) in found:
-            stack += zip(old.inputs or (), found[id(old)].inputs or (), strict=True)
+            stack += zip(old.operands, found[id(old)].operands, strict=True)
         else:  # it is gone, so one of its operands may stand in its place
-            stack += [(x, new) for x in old.inputs or ()]
+            stack += [(x, new) for x in old.operands]
     return found | _unused(before, after, found)
 
 
@@ -75,5 +75,5 @@ def _unused(before: Graph, after: Graph, found: dict[int, Symbol]) -> dict[int, 
 def _is_alike(old: Symbol, new: Any) -> bool:
     if not isinstance(new, Symbol) or old.op is not new.op:
         return False
-    sizes = [len(x.inputs or ()) for x in (old, new)]
+    sizes = [len(x.operands) for x in (old, new)]
     return (old.shape, old.dtype) == (new.shape, new.dtype) and sizes[0] == sizes[1]

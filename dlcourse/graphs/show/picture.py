@@ -94,7 +94,7 @@ def _add(drawing: GraphDrawing, graph: Graph, marks: Mapping[int, str]) -> Group
         mark = marks.get(id(node))
         here = add(DrawnNode("operation", lines, is_output=id(node) in outputs, mark=mark))
         place[id(node)] = here
-        for x in node.inputs or ():
+        for x in node.operands:
             if id(x) not in place:
                 # A number stands beside each operation that uses it, an array is drawn once.
                 constant = add_constant(x)
@@ -118,7 +118,7 @@ def _add(drawing: GraphDrawing, graph: Graph, marks: Mapping[int, str]) -> Group
 def _result_text(node: Symbol) -> str:
     if node.op is None or not node.op.has_several_results:
         return type_text(node)
-    return types_text(result_types(node.op, node.inputs or (), node.parameters))
+    return types_text(result_types(node.op, node.operands, node.parameters))
 
 
 def _constant_text(x: Any) -> str:

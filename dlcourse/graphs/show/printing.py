@@ -57,7 +57,7 @@ def code(graph: GraphLike) -> str:
 
 def call_text(node: Symbol, names: dict[int, str]) -> str:
     """The operation of ``node``, as in ``sum(v1, axis=0)``."""
-    operands = [operand_text(x, names) for x in node.inputs or ()]
+    operands = [operand_text(x, names) for x in node.operands]
     parameters = [f"{k}={parameter_text(v)}" for k, v in node.parameters.items()]
     return f"{node.operation_name()}({', '.join([*operands, *parameters])})"
 

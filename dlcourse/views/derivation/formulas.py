@@ -158,7 +158,7 @@ def expression(value: Any, known: Mapping[int, Formula]) -> Formula:
     if id(value) in known:
         return known[id(value)]
     if isinstance(value, Symbol) and value.op is not None:
-        operands = [expression(x, known) for x in value.inputs or ()]
+        operands = [expression(x, known) for x in value.operands]
         return operation_formula(value.op, operands, value.parameters, value.size == 1)
     if np.size(value) == 1:
         return number_formula(value)

@@ -30,14 +30,14 @@ def rule_formulas(node: Tensor, name: str, formulas: Mapping[int, Formula]) -> d
     """
     assert node.op is not None
     operands: list[Any] = []
-    for x in node.inputs or ():
+    for x in node.operands:
         value = raw_value(x)
         operands.append(_like(value) if hasattr(value, "dtype") else value)
     y = Symbol(
         node.shape, node.dtype, op=node.op, inputs=tuple(operands), parameters=node.parameters
     )
     g = _like(node.data)
-    known = {id(x): formulas[id(v)] for x, v in zip(operands, node.inputs or (), strict=True)}
+    known = {id(x): formulas[id(v)] for x, v in zip(operands, node.operands, strict=True)}
     known |= {id(y): formulas[id(node)], id(g): name_formula(name, node.size == 1, bar=True)}
     named = _named_rule(node.op.name, known[id(g)])
     try:
@@ -57,7 +57,7 @@ def _written_operations(graph: Graph) -> dict[int, int]:
     """By id, how many operations a formula writes out; one that is used twice counts twice."""
     sizes: dict[int, int] = {}
     for node in graph.nodes:
-        sizes[id(node)] = 1 + sum(sizes.get(id(x), 0) for x in node.inputs or ())
+        sizes[id(node)] = 1 + sum(sizes.get(id(x), 0) for x in node.operands)
     return sizes
 
 

@@ -74,7 +74,7 @@ class Derivation(Record):
                 known[id(x)] = placeholder(x.shape, x.dtype, self.names[id(x)])
                 inputs.append(known[id(x)])
             else:
-                operands = tuple(known[id(v)] for v in x.inputs or ())
+                operands = tuple(known[id(v)] for v in x.operands)
                 known[id(x)] = Symbol(
                     x.shape, x.dtype, op=x.op, inputs=operands, parameters=x.parameters
                 )
@@ -200,7 +200,7 @@ def _forward(
             continue
         value, name = np.asarray(raw_value(x)), names[id(x)]
         if isinstance(x, Tensor) and x.op is not None:
-            operands = [formulas[id(v)] for v in x.inputs or ()]
+            operands = [formulas[id(v)] for v in x.operands]
             made = operation_formula(x.op, operands, x.parameters, x.size == 1)
             values.append(ForwardValue("operation", name, made, value))
         else:

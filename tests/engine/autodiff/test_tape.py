@@ -464,6 +464,17 @@ def test_the_script_fails_as_it_fails_in_tensorflow(script: Callable[[Any], Any]
 # --- What TensorFlow has no counterpart for -------------------------------------------------------
 
 
+@pytest.mark.parametrize("method", ["gradient", "jacobian", "batch_jacobian"])
+@pytest.mark.parametrize("place", ["target", "source"])
+def test_what_is_no_tensor_is_refused_by_its_place(method: str, place: str) -> None:
+    x = Tensor([[3.0]], requires_grad=True)
+    with GradientTape() as tape:
+        y = x * x
+    arguments = {"target": y, "source": x} | {place: np.ones((1, 1))}
+    with pytest.raises(TypeError, match=f"GradientTape: expected a {place} to be a Tensor, got"):
+        getattr(tape, method)(*arguments.values())
+
+
 def test_watching_leaves_the_tensor_as_it_was_also_after_an_error() -> None:
     x = Tensor(3.0)
     with pytest.raises(KeyError), GradientTape() as outer, GradientTape() as inner:

@@ -238,6 +238,9 @@ def test_it_is_traced_into_a_static_graph(f: Callable[..., Any]) -> None:
         (lambda: vmap(lambda x: x if x.sum() > 0 else -x)(X), TypeError, "use where"),
         (lambda: vmap(lambda x: np.median(x))(X), TypeError, "single examples"),
         (lambda: vmap(lambda x: x @ x[:2])(X), ValueError, "matmul"),
+        (lambda: vmap(lambda x: x.sum() @ x)(X), ValueError, "matmul"),
+        (lambda: vmap(lambda x: x @ x.sum())(X), ValueError, "matmul"),
+        (lambda: vmap(lambda x: x.sum() @ W)(X), ValueError, "matmul"),
     ],
 )
 def test_what_cannot_be_mapped_is_refused(call: Any, error: type[Exception], text: str) -> None:

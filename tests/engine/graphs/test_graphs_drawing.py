@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import dlcourse as dl
-from dlcourse import ops
+from dlcourse import concatenate, ops
 from dlcourse.graphs import Graph, Symbol, cond, draw, draw_change, placeholder, trace
 from dlcourse.graphs.compiler.fusion import fuse_elementwise
 from dlcourse.graphs.compiler.passes import (
@@ -234,6 +234,21 @@ def test_a_change_marks_what_a_pass_removed_merged_and_made(
     assert marks(drawing, left) == before
     own = {k: v for group in (right, *right.groups) for k, v in marks(drawing, group).items()}
     assert own == after
+
+
+def test_an_operation_on_another_number_of_arrays_is_another_one() -> None:
+    both = trace(lambda x: (concatenate([x, x[:2]]), concatenate([x, x[:1], x[1:2]])), X)
+    two, three = (Graph(both.inputs, [y]) for y in both.outputs)
+    drawing = draw_change(two, three)
+    marked = [marks(drawing, group) for group in drawing.groups]
+    assert ["removed" in each.values() for each in marked] == [True, False]
+    assert ["new" in each.values() for each in marked] == [False, True]
+
+
+def test_a_drawing_lies_on_any_background_and_says_what_it_is() -> None:
+    drawing = draw(trace(lambda x: x * 2, X))
+    assert repr(drawing) == "<graph of 3 nodes and 2 edges>"
+    assert b"bgcolor=transparent" in drawing.render("dot")
 
 
 def test_a_mark_is_written_out_and_has_a_thick_border() -> None:

@@ -441,6 +441,9 @@ def test_the_body_of_a_fused_operation_is_checked() -> None:
     body["outputs"] = [{"ref": 0}]
     with pytest.raises(ValueError, match="fused does not take this: the body must have one output"):
         from_json(json.dumps(data))
+    body["nodes"] = []
+    with pytest.raises(ValueError, match="fused does not take this: the body must have one output"):
+        from_json(json.dumps(data))
     data["graph"]["nodes"][0]["operands"] = []
     with pytest.raises(ValueError, match="expected 1 values, got 0"):
         from_json(json.dumps(data))

@@ -47,6 +47,21 @@ def test_integers_are_refused_under_the_name_of_the_argument(loss: str) -> None:
             call(x)
 
 
+@pytest.mark.parametrize("loss", CALLS)
+def test_a_wrong_reduction_is_refused_under_the_name_of_the_loss(loss: str) -> None:
+    function = getattr(losses, loss)
+    labels = LABELS if loss in ("cross_entropy", "nll", "multi_margin") else np.ones(INTEGERS.shape)
+    arguments = [np.full(INTEGERS.shape, 0.5), labels]
+    required = [
+        p
+        for p in inspect.signature(function).parameters.values()
+        if p.default is p.empty and p.kind is not p.KEYWORD_ONLY
+    ]
+    arguments += [np.ones(INTEGERS.shape)] * (len(required) - 2)
+    with pytest.raises(ValueError, match=rf"^{loss}: expected reduction"):
+        function(*arguments, reduction="median")
+
+
 def test_scores_of_no_class_have_no_weights() -> None:
     with pytest.raises(ValueError, match=r"shape \(0,\)"):
         losses.cross_entropy(np.array(0.5), np.array(0), weight=np.ones(3))

@@ -202,6 +202,19 @@ def test_dropout_of_attention_acts_in_training_only() -> None:
     np.testing.assert_array_equal(layer(x, x, x)[0].data, layer(x, x, x)[0].data)
 
 
+def test_dropout_of_attention_draws_from_the_generator_that_it_was_given() -> None:
+    x = sequences()[1]
+    generators = [np.random.default_rng(n) for n in (1, 1, 2)]
+    one, same, other = (
+        nn.MultiheadAttention(6, 2, dropout=0.5, rng=np.random.default_rng(0), generator=generator)
+        for generator in generators
+    )
+    assert one.generator is generators[0]
+    np.testing.assert_array_equal(one(x, x, x)[0].data, same(x, x, x)[0].data)
+    assert not np.allclose(one(x, x, x)[0].data, other(x, x, x)[0].data)
+    assert isinstance(nn.MultiheadAttention(6, 2).generator, np.random.Generator)
+
+
 @pytest.mark.parametrize("options", [{}, {"norm_first": True, "activation": "gelu"}], ids=str)
 def test_a_transformer_layer_with_masks_has_pytorchs_value(options) -> None:
     ours = nn.TransformerEncoderLayer(6, 2, 9, 0.0, **options)

@@ -126,6 +126,20 @@ def test_any_einsum_has_the_value_and_gradients_of_pytorch(product) -> None:
         np.testing.assert_allclose(x.grad.data, u.grad.numpy(), rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("subscripts", ["ij->", "ij,jk->ik", "ij->ij", "ij,ij->i"])
+def test_an_infinite_gradient_of_an_einsum_stays_in_its_place(subscripts: str) -> None:
+    shapes = [(2, 3), (3, 2) if "jk" in subscripts else (2, 3)][: subscripts.count(",") + 1]
+    ours = [Tensor(np.ones(shape), requires_grad=True) for shape in shapes]
+    theirs = [torch.ones(shape, dtype=torch.float64, requires_grad=True) for shape in shapes]
+    y, t = dl.einsum(subscripts, *ours), torch.einsum(subscripts, *theirs)
+    g = np.ones(y.shape)
+    g[(0,) * y.ndim] = np.inf
+    y.backward(g)
+    t.backward(torch.tensor(g))
+    for x, u in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(x.grad.data, u.grad.numpy())
+
+
 def test_a_product_is_differentiated_beside_zeros_and_infinities() -> None:
     # PyTorch divides the product by each element, which gives nan at the infinite one.
     x = Tensor([np.inf, 2.0, 3.0], requires_grad=True)

@@ -210,6 +210,26 @@ FAILURES = {
         ValueError,
         ["conv_transpose2d: expected x (batch, channels, height, width)"],
     ),
+    "strides for three axes": (
+        lambda: ops.conv_transpose2d(x, w, stride=(1, 1, 1)),
+        ValueError,
+        ["expected stride to be an integer", "2 spatial axes, got (1, 1, 1)"],
+    ),
+    "a negative padding of a transposed convolution": (
+        lambda: ops.conv_transpose2d(x, w, padding=-1),
+        ValueError,
+        ["expected padding to be an integer of at least 0", "got -1"],
+    ),
+    "a dilation of 0": (
+        lambda: ops.conv_transpose2d(x, w, dilation=0),
+        ValueError,
+        ["expected dilation to be an integer of at least 1", "got 0"],
+    ),
+    "a negative output padding": (
+        lambda: ops.conv_transpose2d(x, w, output_padding=-1),
+        ValueError,
+        ["expected output_padding to be an integer of at least 0", "got -1"],
+    ),
     "an output padding of the stride": (
         lambda: ops.conv_transpose2d(x, Tensor(np.zeros((4, 1, 3, 3))), output_padding=1),
         ValueError,

@@ -277,6 +277,15 @@ def test_the_defaults_of_form_torch_are_those_of_pytorch(name) -> None:
 
 
 @pytest.mark.parametrize(
+    "name",
+    ["Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "Lion"],
+)
+def test_weight_decay_is_decoupled_where_the_paper_has_it_so(name) -> None:
+    group = getattr(ours, name)([Tensor(1.0, requires_grad=True)]).param_groups[0]
+    assert group["decoupled_weight_decay"] == (name in ("AdamW", "Lion"))
+
+
+@pytest.mark.parametrize(
     "name", ["Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "NAdam", "Lion"]
 )
 def test_the_defaults_of_form_keras_are_those_of_keras(name, keras_optimizers) -> None:
