@@ -7,6 +7,7 @@ settings, so the name is rebound in the modules that use it.
 from __future__ import annotations
 
 import fnmatch
+import glob
 from pathlib import Path
 
 import nbgrader.apps.api
@@ -14,15 +15,19 @@ import nbgrader.apps.autogradeapp
 import nbgrader.converters
 import nbgrader.converters.autograde
 from nbgrader.converters import Autograde, NbGraderException
+from nbgrader.exchange.default import ExchangeReleaseFeedback
+from nbgrader.utils import notebook_hash
 from traitlets import Bool
 from traitlets.config import Config
 
 from dlcourse.grading.assignments.assignment import find_assignment, load_assignment
 from dlcourse.grading.assignments.course import course_of
-from dlcourse.grading.assignments.submission import find_students
+from dlcourse.grading.assignments.submission import SECRET, find_students
 from dlcourse.grading.errors import GradingError, UsageError
 from dlcourse.grading.marking.marks import Marks
 from dlcourse.grading.pipeline import default_jobs, grade_class
+from dlcourse.grading.records.database import find_alembic
+from dlcourse.grading.records.files import atomic_write
 from dlcourse.grading.sandbox.confinement import require_sandbox
 from dlcourse.grading.sandbox.runs import Runs
 
@@ -97,13 +102,39 @@ class SandboxedAutograde(Autograde):  # type: ignore[misc]
             self.log.info("%r: %g/%g  %s", student, marks.score, marks.max_score, reason)
 
 
+class ReleaseFeedback(ExchangeReleaseFeedback):  # type: ignore[misc]
+    """nbgrader's own, which stops at the first submission that did not come from the exchange."""
+
+    def copy_files(self) -> None:
+        excluded = set(self.coursedir.student_id_exclude.split(","))
+        for path in sorted(map(Path, glob.glob(f"{self.src_path}/*.html"))):  # noqa: PTH207
+            student = path.parents[1].name
+            if student in excluded:
+                continue
+            if not (secret := path.with_name(SECRET)).is_file():
+                self.log.warning(
+                    "The feedback for %r is not released: the submission has no %s, so it did not "
+                    "come from the exchange. Give %s to the student in another way.",
+                    student,
+                    SECRET,
+                    path,
+                )
+                continue
+            name = notebook_hash(secret=secret.read_text(), notebook_id=path.stem)
+            atomic_write(Path(self.dest_path, f"{name}.html"), path.read_bytes())
+            self.log.info("Released the feedback for %r", student)
+
+
 def configure(config: Config) -> None:
     """Make nbgrader grade, show and return submissions as safely as ``dlcourse grade`` does."""
+    find_alembic()
     for module in MODULES:
         module.Autograde = SandboxedAutograde
+    config.ExchangeFactory.release_feedback = ReleaseFeedback
     config.GenerateFeedback.exporter_class = "dlcourse.grading.feedback.page.FeedbackExporter"
     # formgrader renders autograded notebooks in the instructor's browser with this exporter.
     config.HTMLExporter.sanitize_html = True
+    config.HTMLExporter.mathjax_url = ""  # formulas are MathML; nothing comes from another host
     config.HTMLExporter.filters = {
         "markdown2html": "dlcourse.grading.feedback.sanitize.markdown_to_html",
         "clean_html": "dlcourse.grading.feedback.sanitize.clean_html",

@@ -29,6 +29,7 @@ from dlcourse.grading.assignments.assignment import Assignment
 from dlcourse.grading.assignments.course import Course
 from dlcourse.grading.assignments.rebuild import has_known_cells, rebuild
 from dlcourse.grading.assignments.submission import (
+    SECRET,
     Submission,
     SubmissionError,
     parsed_within_limits,
@@ -41,13 +42,15 @@ from dlcourse.grading.limited import OutOfLimitsError, limited
 from dlcourse.grading.marking.marks import Marks, mark, no_marks, probe_calls
 from dlcourse.grading.marking.reference import reference_answers
 from dlcourse.grading.records.files import atomic_write
-from dlcourse.grading.records.gradebook import MarkBook, Row
+from dlcourse.grading.records.gradebook import MarkBook, Row, fingerprint_of
 from dlcourse.grading.records.summary import csv_text
 from dlcourse.grading.sandbox.processes import all_ended
 from dlcourse.grading.sandbox.runs import Runs
 
 # A page with many figures takes two seconds of processor time.
 FEEDBACK_SECONDS = 60
+# What nbgrader's exchange needs beside the notebook and the page, to give the page back.
+EXCHANGED = ("timestamp.txt", SECRET)
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,7 @@ def grade_class(
                 pool.shutdown(cancel_futures=True)
             raise
         pool.shutdown()
+        book.assign_late_penalties()
         rows = book.rows(
             lambda student: os.path.lexists(course.submitted / student / assignment.name)
         )
@@ -161,11 +165,15 @@ def _write(
     submission = graded.submission
     path = _autograded(course, assignment, submission.student)
     atomic_write(path, nbformat.writes(graded.reported), mode=0o444)
-    stamp = path.with_name("timestamp.txt")
-    if submission.timestamp is not None:
-        atomic_write(stamp, f"{submission.timestamp:%Y-%m-%d %H:%M:%S} UTC\n", mode=0o444)
-    else:
-        stamp.unlink(missing_ok=True)
+    moment = submission.timestamp
+    for name, text in {
+        "timestamp.txt": None if moment is None else f"{moment:%Y-%m-%d %H:%M:%S} UTC\n",
+        SECRET: submission.secret,
+    }.items():
+        if text is not None:
+            atomic_write(path.with_name(name), text, mode=0o444)
+        else:
+            path.with_name(name).unlink(missing_ok=True)
     book.write(
         submission.student,
         submission.timestamp,
@@ -201,6 +209,11 @@ def _write_feedback(course: Course, assignment: Assignment, row: Row) -> None:
         total = f"{row.score:g} / {row.max_score:g}"
         html = plain_page(assignment.name, row.student, row.questions, total, str(error))
     atomic_write(page, html)
+    for name in EXCHANGED:
+        if (file := notebook.with_name(name)).is_file():
+            atomic_write(page.with_name(name), file.read_bytes())
+        else:
+            page.with_name(name).unlink(missing_ok=True)
     atomic_write(shown, state)
 
 
@@ -226,18 +239,21 @@ def _only_grader(folder: Path) -> Iterator[None]:
 
 
 def _fingerprint(assignment: Assignment, submission: Submission, runs: Runs) -> str:
-    """Changes whenever the marks could: submission, assignment, grader or the way of running."""
+    """Changes whenever the marks could: submission, assignment, grader or the way of running.
+
+    The deadline is not in it: penalties are assigned in every run.
+    """
     parts = [
         assignment.digest,
-        hashlib.sha256(submission.content).hexdigest(),
         submission.problem,
         str(submission.timestamp),
         submission.notes,
+        submission.secret,
         asdict(runs.limits),
         runs.unsafe_no_sandbox,
         _grader_version(),
     ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return fingerprint_of(submission.content, json.dumps(parts).encode())
 
 
 @functools.cache

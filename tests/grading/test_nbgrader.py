@@ -13,9 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 import pytest
+from playwright.sync_api import Browser
 from small_course import NAME, RIGHT, answered, assignment_of, hand_in, make_course
 
 from dlcourse.grading.sandbox.available import SandboxUnavailable
@@ -51,6 +53,12 @@ HOSTILE = {
 def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     course = make_course(tmp_path_factory.mktemp("course"))
     shutil.copy(ROOT / "nbgrader_config.py", course)
+    exchange = tmp_path_factory.mktemp("exchange")
+    exchange.chmod(0o777)
+    (course / ".jupyter").mkdir()
+    (course / ".jupyter" / "nbgrader_config.py").write_text(
+        f"c = get_config()\nc.Exchange.root = {str(exchange)!r}\n"
+    )
     assignment = assignment_of(course)
     submitted = course / "submitted"
     hand_in(submitted, "perfect", answered(assignment, RIGHT))
@@ -120,8 +128,8 @@ def test_generate_feedback_and_export_work_on_the_result(course: Path) -> None:
 
 
 @contextmanager
-def formgrader(course: Path) -> Iterator[Callable[[str, str], Any]]:
-    """A real Jupyter server with formgrader, on loopback; yields a function that calls its API."""
+def formgrader(course: Path) -> Iterator[tuple[Callable[[str, str], Any], str]]:
+    """A real Jupyter server with formgrader, on loopback: what calls its API, and its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -148,27 +156,45 @@ def formgrader(course: Path) -> Iterator[Callable[[str, str], Any]]:
             except URLError:
                 assert server.poll() is None, (course / "server.log").read_text()
                 time.sleep(0.25)
-        yield call
+        yield call, f"http://127.0.0.1:{port}/formgrader/"
     finally:
         server.terminate()
         server.wait(30)
         log.close()
 
 
-def test_the_button_of_formgrader_runs_the_same_pipeline(course: Path) -> None:
+def test_the_buttons_of_formgrader_run_the_same_pipeline(course: Path, browser: Browser) -> None:
     (source := course / "build" / "source" / NAME).mkdir(parents=True, exist_ok=True)
     shutil.copy(course / "submitted" / "perfect" / NAME / f"{NAME}.ipynb", source)
     page = course / "feedback" / "strips-asserts" / NAME / f"{NAME}.html"
     page.unlink()
-    with formgrader(course) as call:
+    with formgrader(course) as (call, address):
         assert [assignment["name"] for assignment in call("GET", "assignments")] == [NAME]
         (course / "autograded" / "strips-asserts" / NAME / f"{NAME}.ipynb").unlink()
         result = call("POST", f"submission/{NAME}/strips-asserts/autograde")
         assert result["success"], result
         assert "'strips-asserts': 0/10" in result["log"] and "'perfect'" not in result["log"]
         assert "Hidden checks: 0 of" in page.read_text()
-        result = call("POST", f"assignment/{NAME}/generate_feedback")
-        assert result["success"], result
+        view = browser.new_page(extra_http_headers={"Authorization": "token t"})
+        requests: list[str] = []
+        view.on("request", lambda request: requests.append(request.url))
+        view.goto(f"{address}manage_assignments")
+        for column, told in [
+            ("generate-feedback", "Successfully generated feedback"),
+            ("release-feedback", "Successfully released feedback"),
+        ]:
+            view.locator(f"td.{column} a").click()
+            modal = view.locator("#success-modal, #error-modal")
+            modal.wait_for(timeout=300_000)
+            assert told in modal.inner_text()
+            modal.get_by_role("button", name="OK").click()
+            modal.wait_for(state="detached")
+        submissions = call("GET", f"submitted_notebooks/{NAME}/{NAME}")
+        (one,) = (each for each in submissions if each["student"] == "shows-html")
+        view.goto(f"{address}submissions/{one['id']}")
+        view.get_by_text("Hidden checks: 0 of 2 passed").wait_for()
+        assert {urlsplit(url).netloc for url in requests} == {urlsplit(address).netloc}
+        view.close()
     assert "<script" not in page.read_text()
     assert marks(course)["perfect"] == "5"
 

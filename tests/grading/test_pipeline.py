@@ -315,6 +315,54 @@ def test_marks_that_a_person_gave_survive_and_are_shown(course: Path) -> None:
     assert marks(course)["perfect"]["status"] == "to mark by hand"
 
 
+def test_a_regrade_that_changes_nothing_leaves_a_marked_answer_marked(course: Path) -> None:
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "") as book:
+        essay = book.find_grade("essay", NAME, NAME, "perfect")
+        essay.manual_score, essay.needs_manual_grade = 4, False
+        cube = book.find_grade("cube", NAME, NAME, "perfect")
+        cube.manual_score, cube.needs_manual_grade = 1, False
+        book.db.commit()
+    assert grade(course, "--regrade") == 0
+    row = marks(course)["perfect"]
+    assert (row["score"], row["cube"], row["essay"], row["status"]) == ("8", "1", "4", "partial")
+
+
+def test_deadlines_extensions_and_penalties_reach_those_who_were_graded_before(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def penalties() -> dict[str, tuple[str, str]]:
+        assert grade(course) == 0
+        told = capsys.readouterr().out
+        assert told.count("not changed since it was graded") == len(STUDENTS) + 2
+        return {s: (row["score"], row["late_penalty"]) for s, row in marks(course).items()}
+
+    stamp = course / "submitted" / "partly" / NAME / "timestamp.txt"
+    stamp.write_text("2026-03-03 12:00:00 UTC")
+    assert grade(course) == 0
+    (course / "nbgrader_config.py").write_text(
+        "c = get_config()\nc.LateSubmissionPlugin.penalty_method = 'zero'\n"
+    )
+    capsys.readouterr()
+    before = penalties()
+    assert before["partly"] == ("4", "0")
+
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "") as book:
+        book.update_or_create_assignment(NAME, duedate="2026-03-02 12:00:00 UTC")
+    assert penalties() == before | {"partly": ("0", "4")}
+    assert "late: 4 points less" in marks(course)["partly"]["reason"]
+    assert "(Score: 0.0 / 10.0)" in page(course, "partly")
+    assert "(Score: 5.0 / 10.0)" in page(course, "perfect")
+
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "") as book:
+        book.grant_extension(NAME, "partly", days=2)
+    assert penalties() == before
+
+    (course / "nbgrader_config.py").unlink()
+    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "") as book:
+        book.grant_extension(NAME, "partly")
+    assert penalties() == before
+
+
 def test_a_failure_of_the_grader_is_told_and_costs_nobody_a_mark(
     course: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

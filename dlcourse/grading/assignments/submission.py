@@ -24,6 +24,8 @@ from dlcourse.grading.limited import OutOfLimitsError, limited
 
 MAX_NOTEBOOK_BYTES = 20 << 20
 MAX_TIMESTAMP_BYTES = 100
+MAX_SECRET_BYTES = 1000
+SECRET = "submission_secret.txt"  # noqa: S105  (nbgrader's name for the file)
 EXAMPLE_TIMESTAMP = "2026-03-01 12:00:00 UTC"
 MAX_CELL_CHARACTERS = 200_000
 MAX_CELLS = 2000
@@ -39,6 +41,7 @@ class Submission:
     """What a student handed in: the notebook's bytes, or the reason why there are none to grade.
 
     ``notes`` are remarks that cost nothing (another file name, an unreadable timestamp).
+    ``secret`` is what nbgrader's exchange gave to the student alone, to fetch the feedback with.
     """
 
     student: str
@@ -46,6 +49,7 @@ class Submission:
     problem: str | None = None
     timestamp: datetime.datetime | None = None
     notes: tuple[str, ...] = ()
+    secret: str | None = None
 
 
 def find_students(directory: Path, assignment: str) -> list[str]:
@@ -88,14 +92,15 @@ def read_submission(student: str, folder: Path, notebook: str) -> Submission:
         return Submission(student, b"", problem=str(error))
     try:
         timestamp, notes = _read_timestamp(descriptor)
+        secret = _read_secret(descriptor)
         try:
             name = _notebook_name(descriptor, notebook)
             if name != f"{notebook}.ipynb":
                 notes = (*notes, f"the file is called {name!r}, not '{notebook}.ipynb'")
             content = _read_file(descriptor, name, MAX_NOTEBOOK_BYTES)
         except SubmissionError as error:
-            return Submission(student, b"", str(error), timestamp, notes)
-        return Submission(student, content, None, timestamp, notes)
+            return Submission(student, b"", str(error), timestamp, notes, secret)
+        return Submission(student, content, None, timestamp, notes, secret)
     finally:
         os.close(descriptor)
 
@@ -206,6 +211,13 @@ def _read_timestamp(folder: int) -> tuple[datetime.datetime | None, tuple[str, .
         return (parse_timestamp(text) if text else None), ()
     except (SubmissionError, ValueError):
         return None, (f"timestamp.txt does not hold a moment like {EXAMPLE_TIMESTAMP}",)
+
+
+def _read_secret(folder: int) -> str | None:
+    try:
+        return _read_file(folder, SECRET, MAX_SECRET_BYTES).decode("ascii").strip() or None
+    except (SubmissionError, ValueError):
+        return None
 
 
 def parse_timestamp(text: str) -> datetime.datetime:

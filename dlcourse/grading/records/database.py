@@ -92,17 +92,22 @@ def _explained(what: str) -> Iterator[None]:
         raise DatabaseUnusable(f"{what}; nothing was graded ({reason})") from error
 
 
-@contextmanager
-def _alembic() -> Iterator[None]:
-    """An environment in which nbgrader finds ``alembic``, and in which it writes UTF-8.
+def find_alembic() -> None:
+    """Let nbgrader find ``alembic``, and let that read and write UTF-8.
 
     nbgrader calls the command by its name: it is the one installed beside nbgrader.
     """
-    before = dict(os.environ)
     os.environ["PYTHONUTF8"] = "1"
     if shutil.which("alembic") is None:
         scripts = sysconfig.get_path("scripts")
         os.environ["PATH"] = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
+
+
+@contextmanager
+def _alembic() -> Iterator[None]:
+    """An environment in which nbgrader finds ``alembic``; afterwards it is as before."""
+    before = dict(os.environ)
+    find_alembic()
     try:
         yield
     finally:
