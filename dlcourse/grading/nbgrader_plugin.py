@@ -1,7 +1,7 @@
 """Puts this grader where nbgrader has its own: ``nbgrader autograde`` and formgrader's button.
 
 ``nbgrader_config.py`` calls `configure`. nbgrader names its converter class in its code, not in its
-settings, so the name is rebound in the modules that use it.
+settings, so the name is rebound in the modules that use it, and so is formgrader's exporter.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import nbgrader.converters
 import nbgrader.converters.autograde
 from nbgrader.converters import Autograde, NbGraderException
 from nbgrader.exchange.default import ExchangeReleaseFeedback
+from nbgrader.server_extensions.formgrader import formgrader
 from nbgrader.utils import notebook_hash
 from traitlets import Bool
 from traitlets.config import Config
@@ -24,6 +25,7 @@ from dlcourse.grading.assignments.assignment import find_assignment, load_assign
 from dlcourse.grading.assignments.course import course_of
 from dlcourse.grading.assignments.submission import SECRET, find_students
 from dlcourse.grading.errors import GradingError, UsageError
+from dlcourse.grading.feedback.within_limits import MarkingExporter
 from dlcourse.grading.marking.marks import Marks
 from dlcourse.grading.pipeline import default_jobs, grade_class
 from dlcourse.grading.records.database import find_alembic
@@ -130,11 +132,12 @@ def configure(config: Config) -> None:
     find_alembic()
     for module in MODULES:
         module.Autograde = SandboxedAutograde
-    config.ExchangeFactory.release_feedback = ReleaseFeedback
-    config.GenerateFeedback.exporter_class = "dlcourse.grading.feedback.page.FeedbackExporter"
-    # formgrader renders autograded notebooks in the instructor's browser with this exporter.
+    formgrader.HTMLExporter = MarkingExporter
+    # By their names: the settings travel to processes that have not imported this module.
+    config.ExchangeFactory.release_feedback = f"{__name__}.ReleaseFeedback"
+    config.GenerateFeedback.exporter_class = "dlcourse.grading.feedback.within_limits.FeedbackPages"
+    # formgrader shows autograded notebooks in the instructor's browser with these.
     config.HTMLExporter.sanitize_html = True
-    config.HTMLExporter.mathjax_url = ""  # formulas are MathML; nothing comes from another host
     config.HTMLExporter.filters = {
         "markdown2html": "dlcourse.grading.feedback.sanitize.markdown_to_html",
         "clean_html": "dlcourse.grading.feedback.sanitize.clean_html",

@@ -36,9 +36,8 @@ from dlcourse.grading.assignments.submission import (
     read_submission,
 )
 from dlcourse.grading.errors import GraderBusy, GradingError
-from dlcourse.grading.feedback.page import feedback_page, plain_page
 from dlcourse.grading.feedback.report import refusal, report, stopped_cells
-from dlcourse.grading.limited import OutOfLimitsError, limited
+from dlcourse.grading.feedback.within_limits import feedback
 from dlcourse.grading.marking.marks import Marks, mark, no_marks, probe_calls
 from dlcourse.grading.marking.reference import reference_answers
 from dlcourse.grading.records.files import atomic_write
@@ -47,8 +46,6 @@ from dlcourse.grading.records.summary import csv_text
 from dlcourse.grading.sandbox.processes import all_ended
 from dlcourse.grading.sandbox.runs import Runs
 
-# A page with many figures takes two seconds of processor time.
-FEEDBACK_SECONDS = 60
 # What nbgrader's exchange needs beside the notebook and the page, to give the page back.
 EXCHANGED = ("timestamp.txt", SECRET)
 
@@ -195,19 +192,15 @@ def _write_feedback(course: Course, assignment: Assignment, row: Row) -> None:
     state = hashlib.sha256(f"{content}\n{row}\n{_grader_version()}".encode()).hexdigest()
     if page.is_file() and shown.is_file() and shown.read_text() == state:
         return
-    try:
-        html = limited(
-            feedback_page,
-            nbformat.reads(content, as_version=4),
-            assignment=assignment.name,
-            student=row.student,
-            db_url=course.db_url,
-            config=course.config,
-            seconds=FEEDBACK_SECONDS,
-        )
-    except OutOfLimitsError as error:
-        total = f"{row.score:g} / {row.max_score:g}"
-        html = plain_page(assignment.name, row.student, row.questions, total, str(error))
+    html = feedback(
+        nbformat.reads(content, as_version=4),
+        assignment=assignment.name,
+        student=row.student,
+        db_url=course.db_url,
+        config=course.config,
+        marks=row.questions,
+        total=f"{row.score:g} / {row.max_score:g}",
+    )
     atomic_write(page, html)
     for name in EXCHANGED:
         if (file := notebook.with_name(name)).is_file():

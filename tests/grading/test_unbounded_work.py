@@ -7,12 +7,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import nbgrader
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 from small_course import NAME, RIGHT, answered, assignment_of, hand_in, make_course
+from traitlets.config import Config
 
 from dlcourse.__main__ import main
-from dlcourse.grading import limited, pipeline
+from dlcourse.grading import limited
 from dlcourse.grading.assignments.submission import SubmissionError, parsed_within_limits
+from dlcourse.grading.feedback import within_limits
 from dlcourse.grading.sandbox.available import SandboxUnavailable
 from dlcourse.grading.sandbox.confinement import require_sandbox
 
@@ -20,7 +24,7 @@ from dlcourse.grading.sandbox.confinement import require_sandbox
 @pytest.fixture(autouse=True)
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limited, "SECONDS", 5)
-    monkeypatch.setattr(pipeline, "FEEDBACK_SECONDS", 10)
+    monkeypatch.setattr(within_limits, "SECONDS", 10)
 
 
 def notebook_bytes(cells: list[Any]) -> bytes:
@@ -79,3 +83,18 @@ def test_hostile_outputs_and_texts_cost_nobody_marks_or_feedback(tmp_path: Path)
     assert all(len(page) < 20 << 20 for page in pages.values())
     shown = {student for student, page in pages.items() if "not shown" not in page}
     assert shown == {"honest", "loud"}
+
+
+def test_formgraders_page_of_a_hostile_notebook_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(within_limits, "SECONDS", 3)
+    templates = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader" / "templates"
+    config = Config()
+    config.HTMLExporter.template_name = "formgrade"
+    config.HTMLExporter.extra_template_basedirs = [str(templates)]
+    exporter = within_limits.MarkingExporter(config=config)
+    for source, told in [("x = 1", False), ("\n" * 100_000 + "x = 1", True)]:
+        language = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
+        notebook = new_notebook(cells=[new_code_cell(source)], metadata=language)
+        html, _ = exporter.from_notebook_node(notebook, {"index": 0, "total": 1})
+        assert ("The rest is not shown" in html) == told
+        assert "cdn" not in html
