@@ -41,6 +41,13 @@ MODULES = (
 )
 
 
+# What shows a student's texts and outputs harmlessly, in place of nbconvert's own.
+FILTERS = {
+    "markdown2html": "dlcourse.grading.feedback.sanitize.markdown_to_html",
+    "clean_html": "dlcourse.grading.feedback.sanitize.clean_html",
+}
+
+
 class SandboxedAutograde(Autograde):  # type: ignore[misc]
     """nbgrader's Autograde, with the pipeline of ``dlcourse grade`` in place of its own.
 
@@ -138,7 +145,4 @@ def configure(config: Config) -> None:
     config.GenerateFeedback.exporter_class = "dlcourse.grading.feedback.within_limits.FeedbackPages"
     # formgrader shows autograded notebooks in the instructor's browser with these.
     config.HTMLExporter.sanitize_html = True
-    config.HTMLExporter.filters = {
-        "markdown2html": "dlcourse.grading.feedback.sanitize.markdown_to_html",
-        "clean_html": "dlcourse.grading.feedback.sanitize.clean_html",
-    }
+    config.HTMLExporter.filters = FILTERS

@@ -9,14 +9,16 @@ from typing import Any
 
 import nbgrader
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_markdown_cell, new_notebook
 from small_course import NAME, RIGHT, answered, assignment_of, hand_in, make_course
 from traitlets.config import Config
 
 from dlcourse.__main__ import main
 from dlcourse.grading import limited
+from dlcourse.grading.assignments.rebuild import ADDED
 from dlcourse.grading.assignments.submission import SubmissionError, parsed_within_limits
 from dlcourse.grading.feedback import within_limits
+from dlcourse.grading.nbgrader_plugin import FILTERS
 from dlcourse.grading.sandbox.available import SandboxUnavailable
 from dlcourse.grading.sandbox.confinement import require_sandbox
 
@@ -91,10 +93,12 @@ def test_formgraders_page_of_a_hostile_notebook_is_short(monkeypatch: pytest.Mon
     config = Config()
     config.HTMLExporter.template_name = "formgrade"
     config.HTMLExporter.extra_template_basedirs = [str(templates)]
+    config.HTMLExporter.sanitize_html = True
+    config.HTMLExporter.filters = FILTERS
     exporter = within_limits.MarkingExporter(config=config)
-    for source, told in [("x = 1", False), ("\n" * 100_000 + "x = 1", True)]:
-        language = {"language_info": {"name": "python", "pygments_lexer": "ipython3"}}
-        notebook = new_notebook(cells=[new_code_cell(source)], metadata=language)
+    by_student = {"dlcourse": {"origin": ADDED}}
+    for source, told in [("[One](#1)", False), ("[" * 49_000, True)]:
+        notebook = new_notebook(cells=[new_markdown_cell(source, metadata=by_student)])
         html, _ = exporter.from_notebook_node(notebook, {"index": 0, "total": 1})
         assert ("The rest is not shown" in html) == told
         assert "cdn" not in html
