@@ -27,7 +27,7 @@ from nbformat import NotebookNode
 
 from dlcourse.grading.assignments.assignment import Assignment
 from dlcourse.grading.assignments.course import Course
-from dlcourse.grading.assignments.rebuild import has_known_cells, rebuild
+from dlcourse.grading.assignments.rebuild import has_answers, has_known_cells, rebuild, with_names
 from dlcourse.grading.assignments.submission import (
     SECRET,
     Submission,
@@ -140,9 +140,7 @@ def grade_submission(assignment: Assignment, submission: Submission, runs: Runs)
     try:
         if submission.problem is not None:
             raise SubmissionError(submission.problem)
-        student_notebook = parsed_within_limits(submission.content)
-        if not has_known_cells(assignment.release, student_notebook):
-            raise SubmissionError("none of its cells belongs to this assignment")
+        submission, student_notebook = _with_the_work(assignment, submission)
     except SubmissionError as error:
         problem = str(error)
         return Graded(submission, no_marks(assignment, problem), None, refusal(assignment, problem))
@@ -154,6 +152,36 @@ def grade_submission(assignment: Assignment, submission: Submission, runs: Runs)
     if stops := stopped_cells(displayed):
         marks = replace(marks, reason="; ".join(filter(None, [*stops, marks.reason])))
     return Graded(submission, marks, notebook, report(assignment, displayed, marks))
+
+
+def _with_the_work(
+    assignment: Assignment, submission: Submission
+) -> tuple[Submission, NotebookNode]:
+    """The notebook that holds the student's work; notes say which of several it is.
+
+    It is the first of the submission that can be read and is not as it was released.
+    """
+    release, own = assignment.release, f"{assignment.name}.ipynb"
+    found: dict[str, NotebookNode] = {}
+    problems: list[SubmissionError] = []
+    for name, content in {own: submission.content, **submission.others}.items():
+        try:
+            notebook = with_names(release, parsed_within_limits(content))
+            if not has_known_cells(release, notebook):
+                raise SubmissionError("none of its cells belongs to this assignment")
+            found[name] = notebook
+        except SubmissionError as error:
+            problems.append(error)
+    if not found:
+        raise problems[0]
+    chosen = next((name for name in found if has_answers(release, found[name])), None)
+    chosen = chosen or next(iter(found))
+    notes = submission.notes
+    if chosen != own:
+        notes += (f"graded {chosen!r}: {own!r} has no answers",)
+    if left := sorted({*submission.others, own} - {own, chosen}):
+        notes += (f"also found, not graded: {', '.join(map(repr, left))}",)
+    return replace(submission, notes=notes), found[chosen]
 
 
 def _write(
@@ -246,7 +274,9 @@ def _fingerprint(assignment: Assignment, submission: Submission, runs: Runs) -> 
         runs.unsafe_no_sandbox,
         _grader_version(),
     ]
-    return fingerprint_of(submission.content, json.dumps(parts).encode())
+    contents = [submission.content, *submission.others.values()]
+    digests = [hashlib.sha256(content).hexdigest() for content in contents]
+    return fingerprint_of("".join(digests).encode(), json.dumps(parts).encode())
 
 
 @functools.cache

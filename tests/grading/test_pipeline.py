@@ -315,6 +315,87 @@ def test_marks_that_a_person_gave_survive_and_are_shown(course: Path) -> None:
     assert marks(course)["perfect"]["status"] == "to mark by hand"
 
 
+def test_the_work_is_found_in_another_notebook_or_under_the_ids_of_cells(tmp_path: Path) -> None:
+    course = make_course(tmp_path)
+    assignment, submitted = assignment_of(course), course / "submitted"
+    solved, other = answered(assignment, RIGHT), answered(assignment, {"cube-answer": "1"})
+    copies = {
+        "beside": [("", assignment.release), (" (1)", solved)],
+        "broken": [("", "{"), (" (1)", solved)],
+        "draft": [("", solved), (" (1)", other)],
+        "untouched": [("", assignment.release), (" (1)", assignment.release)],
+        "foreign": [("", nbformat.v4.new_notebook(cells=[new_code_cell("1")]))],
+    }
+    stripped = answered(assignment, RIGHT)
+    for cell in stripped.cells:
+        if "nbgrader" in cell.metadata:
+            cell["id"] = cell.metadata.pop("nbgrader")["grade_id"]
+    copies["stripped"] = [("", stripped)]
+    for student, files in copies.items():
+        for suffix, notebook in files:
+            path = hand_in(submitted, student, notebook)
+            if suffix:
+                path.rename(path.with_name(f"{NAME}{suffix}.ipynb"))
+        for suffix, notebook in files:
+            if not suffix:
+                hand_in(submitted, student, notebook)
+    long = submitted / ("x" * 250)
+    shutil.copytree(submitted / "draft", long)
+    assert grade(course) == 0
+    rows = marks(course)
+    assert {student: row["score"] for student, row in rows.items()} == {
+        "beside": "5",
+        "broken": "5",
+        "draft": "5",
+        "untouched": "0",
+        "foreign": "0",
+        "stripped": "5",
+        long.name: "5",
+    }
+    assert f"graded '{NAME} (1).ipynb'" in rows["beside"]["reason"]
+    assert f"graded '{NAME} (1).ipynb'" in rows["broken"]["reason"]
+    assert f"also found, not graded: '{NAME} (1).ipynb'" in rows["draft"]["reason"]
+    assert "no answers" in rows["untouched"]["reason"]
+    assert "none of its cells belongs to this assignment" in rows["foreign"]["reason"]
+    assert "Hidden checks: 2 of 2 passed" in page(course, long.name)
+
+
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ("marks", "marks"),
+        ("autograded", "autograded"),
+        ("feedback", "no feedback"),
+        ("gradebook.db", "cannot be read as a gradebook"),
+    ],
+)
+def test_what_cannot_be_written_is_told_in_a_line(
+    tmp_path: Path, broken: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    course = make_course(tmp_path)
+    hand_in(course / "submitted", "ada", answered(assignment_of(course), RIGHT))
+    (course / broken).write_text("in the way")
+    assert grade(course) == cli.FAILED
+    captured = capsys.readouterr()
+    assert told in captured.out + captured.err
+    assert "Traceback" not in captured.out + captured.err
+    (course / broken).unlink()
+    assert grade(course) == 0
+    assert marks(course)["ada"]["score"] == "5"
+
+
+def test_a_locked_gradebook_is_told_in_a_line(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with sqlite3.connect(course / "gradebook.db", isolation_level=None) as connection:
+        connection.execute("begin exclusive")
+        assert grade(course) == cli.FAILED
+        connection.execute("rollback")
+    captured = capsys.readouterr()
+    assert "locked" in captured.err and "Traceback" not in captured.out + captured.err
+    assert grade(course) == 0
+
+
 def test_a_regrade_that_changes_nothing_leaves_a_marked_answer_marked(course: Path) -> None:
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}", "") as book:
         essay = book.find_grade("essay", NAME, NAME, "perfect")

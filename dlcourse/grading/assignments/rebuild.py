@@ -44,6 +44,32 @@ def rebuild(release: NotebookNode, student: NotebookNode) -> NotebookNode:
     return rebuilt
 
 
+def with_names(release: NotebookNode, student: NotebookNode) -> NotebookNode:
+    """The student's notebook, in which cells that have lost nbgrader's metadata are named again.
+
+    Some programs drop the metadata of cells and keep their ids; in a released notebook the id of a
+    cell is its grade_id.
+    """
+    named = copy.deepcopy(student)
+    lost = set(filter(None, map(grade_id, release.cells))) - set(map(grade_id, student.cells))
+    for cell in named.cells:
+        own = cell.metadata.get("dlcourse", {}).get("cell_id")
+        if own in lost:
+            lost.remove(own)
+            cell.metadata["nbgrader"] = {"grade_id": own}
+    return named
+
+
+def has_answers(release: NotebookNode, student: NotebookNode) -> bool:
+    """Whether a notebook of the assignment has something else in an answer cell than the release,
+    or cells of its own."""
+    notebook = rebuild(release, student)
+    answers = [cell.metadata.nbgrader.grade_id for cell in release.cells if is_solution(cell)]
+    return len(notebook.cells) > len(release.cells) or not all(
+        unchanged(release, notebook, name) for name in answers
+    )
+
+
 def has_known_cells(release: NotebookNode, student: NotebookNode) -> bool:
     """Whether the notebook is one of this assignment at all."""
     known = set(filter(None, map(grade_id, release.cells)))

@@ -12,7 +12,8 @@ import re
 import stat
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from nbformat import NotebookNode
 from dlcourse.grading.errors import UsageError
 from dlcourse.grading.limited import OutOfLimitsError, limited
 
-MAX_NOTEBOOK_BYTES = 20 << 20
+MAX_NOTEBOOK_BYTES = 100 << 20  # with saved outputs, which are dropped
+MAX_OTHERS = 4
 MAX_TIMESTAMP_BYTES = 100
 MAX_SECRET_BYTES = 1000
 SECRET = "submission_secret.txt"  # noqa: S105  (nbgrader's name for the file)
@@ -30,6 +32,7 @@ EXAMPLE_TIMESTAMP = "2026-03-01 12:00:00 UTC"
 MAX_CELL_CHARACTERS = 200_000
 MAX_CELLS = 2000
 MAX_DEPTH = 100
+BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*", re.ASCII)
 
 
 class SubmissionError(Exception):
@@ -42,6 +45,7 @@ class Submission:
 
     ``notes`` are remarks that cost nothing (another file name, an unreadable timestamp).
     ``secret`` is what nbgrader's exchange gave to the student alone, to fetch the feedback with.
+    ``others`` are further notebooks of the folder, by name: the work may be in one of them.
     """
 
     student: str
@@ -50,6 +54,7 @@ class Submission:
     timestamp: datetime.datetime | None = None
     notes: tuple[str, ...] = ()
     secret: str | None = None
+    others: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def find_students(directory: Path, assignment: str) -> list[str]:
@@ -94,13 +99,15 @@ def read_submission(student: str, folder: Path, notebook: str) -> Submission:
         timestamp, notes = _read_timestamp(descriptor)
         secret = _read_secret(descriptor)
         try:
-            name = _notebook_name(descriptor, notebook)
+            name, *others = _notebook_names(descriptor, notebook)
             if name != f"{notebook}.ipynb":
                 notes = (*notes, f"the file is called {name!r}, not '{notebook}.ipynb'")
             content = _read_file(descriptor, name, MAX_NOTEBOOK_BYTES)
+            notes += _shared_with(student, folder, name, descriptor)
         except SubmissionError as error:
             return Submission(student, b"", str(error), timestamp, notes, secret)
-        return Submission(student, content, None, timestamp, notes, secret)
+        further = _read_others(descriptor, others)
+        return Submission(student, content, None, timestamp, notes, secret, further)
     finally:
         os.close(descriptor)
 
@@ -109,7 +116,7 @@ def parse_notebook(content: bytes) -> NotebookNode:
     """The notebook of a submission, upgraded to nbformat 4.5, with nothing but what is used of it.
 
     Each cell has ``cell_type`` (code or markdown), ``source``, and in its metadata at most
-    ``nbgrader.grade_id``; markdown cells keep the images that are attached to them.
+    ``nbgrader.grade_id``, or else the cell's id; markdown cells keep the images attached to them.
 
     Raises SubmissionError for anything that is not a notebook.
     """
@@ -128,6 +135,9 @@ def parse_notebook(content: bytes) -> NotebookNode:
     if isinstance(data.get("cells"), list) and len(data["cells"]) > MAX_CELLS:
         raise SubmissionError(f"{len(data['cells'])} cells; at most {MAX_CELLS} are graded")
     try:
+        for cell in data.get("cells", ()):
+            if "outputs" in cell:
+                cell["outputs"] = []
         notebook = nbformat.convert(nbformat.from_dict(data), 4)
         cells = [_plain_cell(cell) for cell in notebook["cells"]]
     except SubmissionError:
@@ -170,16 +180,44 @@ def _open_folder(folder: Path) -> int:
     return descriptor
 
 
-def _notebook_name(folder: int, notebook: str) -> str:
-    """The file to grade: the one with the right name, or else the only notebook that is there."""
-    names = sorted(name for name in os.listdir(folder) if name.endswith(".ipynb"))
-    if f"{notebook}.ipynb" in names:
-        return f"{notebook}.ipynb"
-    if len(names) == 1:
-        return names[0]
-    if names:
-        raise SubmissionError(f"{len(names)} notebooks, none of them called '{notebook}.ipynb'")
-    raise SubmissionError(f"no notebook: '{notebook}.ipynb' is missing")
+def _notebook_names(folder: int, notebook: str) -> list[str]:
+    """The file to grade and the others: the one with the right name is first if it is there.
+
+    Hidden files are left out, such as the ``._NAME.ipynb`` that macOS puts beside a file.
+    """
+    right = f"{notebook}.ipynb"
+    found = [n for n in os.listdir(folder) if n.endswith(".ipynb") and not n.startswith(".")]
+    if not found:
+        raise SubmissionError(f"no notebook: '{right}' is missing")
+    return sorted(found, key=lambda name: (name != right, name))
+
+
+def _read_others(folder: int, names: list[str]) -> dict[str, bytes]:
+    """Further notebooks, those that can be read; a folder of hundreds is not looked through."""
+    found = {}
+    for name in names[:MAX_OTHERS]:
+        with suppress(SubmissionError):
+            found[name] = _read_file(folder, name, MAX_NOTEBOOK_BYTES)
+    return found
+
+
+def _shared_with(student: str, folder: Path, name: str, descriptor: int) -> tuple[str, ...]:
+    """A note where another student's folder holds the very same file, by a hard link.
+
+    It cannot be said whose it is, so it costs nobody a mark. A link from a copy of the folder
+    elsewhere, as backups make them, is none of our business.
+    """
+    own = os.stat(name, dir_fd=descriptor)
+    if own.st_nlink == 1:
+        return ()
+    others = []
+    for entry in sorted(folder.parent.parent.iterdir()):
+        if entry.name != student:
+            for path in (entry / folder.name).glob("*.ipynb"):
+                with suppress(OSError):
+                    if os.path.samestat(path.lstat(), own):
+                        others.append(entry.name)
+    return (f"the same file as that of {', '.join(map(repr, others))}",) if others else ()
 
 
 def _read_file(folder: int, name: str, limit: int) -> bytes:
@@ -247,12 +285,12 @@ def _plain_cell(cell: Mapping[str, Any]) -> NotebookNode | None:
         source = "".join(source)
     if not isinstance(source, str):
         raise SubmissionError("not a notebook: the text of a cell is not text")
-    # A lone surrogate can be written in JSON, but neither saved nor shown.
-    source = source.encode("utf-8", "replace").decode("utf-8")
+    source = _valid(source)
     if len(source) > MAX_CELL_CHARACTERS:
         raise SubmissionError(f"a cell of {len(source)} characters; at most {MAX_CELL_CHARACTERS}")
     metadata = cell.get("metadata")
-    nbgrader = metadata.get("nbgrader") if isinstance(metadata, Mapping) else None
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    nbgrader = metadata.get("nbgrader")
     name = nbgrader.get("grade_id") if isinstance(nbgrader, Mapping) else None
     if kind not in ("code", "markdown", "raw"):
         raise SubmissionError(f"not a notebook: unknown cell type {str(kind)[:20]!r}")
@@ -263,6 +301,8 @@ def _plain_cell(cell: Mapping[str, Any]) -> NotebookNode | None:
     plain: NotebookNode = new(source)  # type: ignore[no-untyped-call]
     if isinstance(name, str):
         plain.metadata["nbgrader"] = {"grade_id": name}
+    elif isinstance(own := metadata.get("id") or cell.get("id"), str):  # Colab has the last
+        plain.metadata["dlcourse"] = {"cell_id": own}
     if kind == "markdown" and (images := dict(_images(cell.get("attachments")))):
         plain["attachments"] = images
     return plain
@@ -275,9 +315,15 @@ def _images(attachments: object) -> Iterator[tuple[str, NotebookNode]]:
         if not isinstance(bundle, Mapping):
             continue
         for kind in ("image/png", "image/jpeg"):
-            if isinstance(bundle.get(kind), str):
-                yield str(name), NotebookNode({kind: bundle[kind]})
+            image = bundle.get(kind)
+            if isinstance(image, str) and BASE64.fullmatch(image):
+                yield _valid(str(name)), NotebookNode({kind: image})
                 break
+
+
+def _valid(text: str) -> str:
+    """The text without what can be written in JSON, but neither saved nor shown."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def _deeper_than(data: object, limit: int) -> bool:

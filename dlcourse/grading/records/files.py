@@ -10,7 +10,7 @@ from pathlib import Path
 def atomic_write(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     """Write a file in one step, text as UTF-8; folders on the way are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

@@ -15,6 +15,7 @@ from dlcourse.grading.assignments.submission import (
     find_students,
     parse_notebook,
     parse_timestamp,
+    parsed_within_limits,
     read_submission,
 )
 from dlcourse.grading.errors import UsageError
@@ -75,7 +76,7 @@ def test_a_named_pipe_does_not_block(tmp_path: Path) -> None:
 def test_a_folder_or_a_huge_file_in_place_of_the_notebook_is_refused(tmp_path: Path) -> None:
     path = hand_in(tmp_path, "ada", EMPTY)
     os.truncate(path, MAX_NOTEBOOK_BYTES + 1)
-    assert read(tmp_path)[0] == "the file is larger than 20 MB"
+    assert read(tmp_path)[0] == "the file is larger than 100 MB"
     path.unlink()
     path.mkdir()
     assert read(tmp_path)[0] == "the submission is not a regular file"
@@ -182,6 +183,72 @@ def test_a_lone_surrogate_is_replaced_so_that_the_text_can_be_saved() -> None:
     content = notebook_with(cells=[{**CELL, "source": "x = '\ud800'"}])
     (cell,) = parse_notebook(content).cells
     assert cell.source.encode() == b"x = '?'"
+
+
+def test_an_image_under_a_name_that_cannot_be_saved_is_kept_and_other_data_are_not() -> None:
+    names = {"a\ud800\0.png": "aGk=", "b.png": "\ud800", "c.png": "a\0b", "d.png": "a<b"}
+    attachments = {name: {"image/png": data} for name, data in names.items()}
+    cell = {**CELL, "source": "", "cell_type": "markdown", "attachments": attachments}
+    (plain,) = parse_notebook(notebook_with(cells=[cell])).cells
+    assert plain.attachments == {"a??.png": {"image/png": "aGk="}}
+
+
+def test_the_id_of_a_cell_is_kept_where_it_has_lost_its_metadata() -> None:
+    cells = [
+        {**CELL, "source": "", "id": "one"},
+        {**CELL, "source": "", "metadata": {"id": "two"}},  # Colab's
+        {**CELL, "source": "", "id": "no", "metadata": {"nbgrader": {"grade_id": "three"}}},
+        {**CELL, "source": "", "metadata": []},
+    ]
+    plain = parse_notebook(notebook_with(cells=cells, nbformat_minor=5)).cells
+    assert [cell.metadata for cell in plain] == [
+        {"dlcourse": {"cell_id": "one"}},
+        {"dlcourse": {"cell_id": "two"}},
+        {"nbgrader": {"grade_id": "three"}},
+        {"dlcourse": {"cell_id": CELL["id"]}},
+    ]
+
+
+def test_saved_outputs_cost_nobody_a_mark() -> None:
+    output = {"output_type": "stream", "name": "stdout", "text": ["x" * 1000] * 40_000}
+    content = notebook_with(cells=[{**CELL, "source": "x = 1", "outputs": [output]}] * 2)
+    assert 80_000_000 < len(content) < MAX_NOTEBOOK_BYTES
+    assert [cell.source for cell in parsed_within_limits(content).cells] == ["x = 1"] * 2
+
+
+def test_a_file_that_another_student_has_too_is_noted_and_a_backup_is_not(tmp_path: Path) -> None:
+    path = hand_in(tmp_path / "submitted", "ada", EMPTY)
+    (tmp_path / "backup").mkdir()
+    os.link(path, tmp_path / "backup" / "copy.ipynb")
+    assert read(tmp_path / "submitted") == (None, EMPTY.encode(), ())
+    other = tmp_path / "submitted" / "bob" / NAME / f"{NAME}.ipynb"
+    other.parent.mkdir(parents=True)
+    os.link(path, other)
+    for student, twin in [("ada", "bob"), ("bob", "ada")]:
+        problem, _, notes = read(tmp_path / "submitted", student)
+        assert (problem, notes) == (None, (f"the same file as that of {twin!r}",))
+
+
+def test_other_notebooks_of_the_folder_are_kept_and_hidden_files_are_not(tmp_path: Path) -> None:
+    path = hand_in(tmp_path, "ada", EMPTY)
+    for n in range(10):
+        path.with_name(f"copy ({n}).ipynb").write_text(str(n))
+    path.with_name("a.ipynb").symlink_to("/etc/passwd")
+    path.with_name(f"._{NAME}.ipynb").write_text("macOS")
+    submission = read_submission("ada", path.parent, NAME)
+    assert submission.content == EMPTY.encode() and submission.problem is None
+    assert submission.others == {f"copy ({n}).ipynb": str(n).encode() for n in range(3)}
+
+
+def test_a_secret_of_the_exchange_is_read_as_safely(tmp_path: Path) -> None:
+    path = hand_in(tmp_path, "ada", EMPTY)
+    secret = path.with_name("submission_secret.txt")
+    for content, expected in [("ab12\n", "ab12"), ("é", None), ("x" * 2000, None), (" ", None)]:
+        secret.write_text(content)
+        assert read_submission("ada", path.parent, NAME).secret == expected
+    secret.unlink()
+    secret.symlink_to("/etc/hostname")
+    assert read_submission("ada", path.parent, NAME).secret is None
 
 
 def test_the_zone_of_this_machine_may_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
