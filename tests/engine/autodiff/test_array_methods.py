@@ -397,3 +397,38 @@ def test_each_name_that_numpy_and_we_share_is_a_function_of_both() -> None:
     for name in NUMPY_FUNCTIONS:
         assert callable(getattr(np, name)) and callable(getattr(ops, name))
     assert UFUNCS[np.absolute] is ops.abs and UFUNCS[np.true_divide] is ops.divide
+
+
+BOOLEANS = np.array([[True, False], [True, True]])
+
+
+def test_conditions_are_joined_as_in_numpy() -> None:
+    a, b = Tensor(BOOLEANS), Tensor(BOOLEANS.T)
+    np.testing.assert_array_equal((~a).data, ~BOOLEANS)
+    np.testing.assert_array_equal((a & b).data, BOOLEANS & BOOLEANS.T)
+    np.testing.assert_array_equal((a | ~b).data, BOOLEANS | ~BOOLEANS.T)
+
+
+@pytest.mark.parametrize(
+    ("operator", "call"), [("~", lambda x: ~x), ("&", lambda x: x & x), (r"\|", lambda x: x | x)]
+)
+def test_numbers_are_no_conditions(operator: str, call: Any) -> None:
+    with pytest.raises(TypeError, match=f"{operator}: expected booleans, got dtype float64"):
+        call(Tensor([1.0, 0.0]))
+
+
+def test_a_value_without_an_axis_has_no_length() -> None:
+    assert len(Tensor([[1.0, 2.0]])) == 1
+    with pytest.raises(TypeError, match=r"a value of shape \(\) has no length"):
+        len(Tensor(1.0))
+
+
+def test_a_dtype_is_changed_by_to() -> None:
+    x = Tensor([1.5, 2.5])
+    assert x.to(np.float32).dtype == np.float32
+    np.testing.assert_array_equal(x.to(np.int64).data, [1, 2])
+
+
+def test_an_argument_that_is_given_twice_is_refused() -> None:
+    with pytest.raises(TypeError, match="axis"):
+        Tensor([[1.0]]).sum(0, axis=0)

@@ -526,3 +526,17 @@ def test_backward_stays_within_the_core_of_the_engine() -> None:
     # Kernels are what the operations of the rules compute.
     assert called - {"ops/kernels.py", "ops/fast.py"} <= {*engine_sources.CORE}
     assert "autodiff/sweep.py" in called
+
+
+def test_a_division_in_place_is_recorded_where_the_graph_needs_it() -> None:
+    x, d = Tensor([2.0, 6.0], requires_grad=True), Tensor([1.0, 2.0], requires_grad=True)
+    y = x * 2
+    y /= d
+    np.testing.assert_array_equal(y.data, [4.0, 6.0])
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.data, [2.0, 1.0])
+    np.testing.assert_array_equal(d.grad.data, [-4.0, -3.0])
+    z = Tensor([3.0])
+    same = z.data
+    z /= 2
+    assert z.data is same and z.data[0] == 1.5

@@ -571,3 +571,17 @@ def test_targets_and_sources_must_be_tensors(target, source) -> None:
 def test_watching_integers_warns_that_they_have_no_gradient() -> None:
     with GradientTape() as tape, pytest.warns(UserWarning, match="floating point dtype, got int64"):
         tape.watch(Tensor(3))
+
+
+def test_a_tape_that_is_entered_again_still_watches() -> None:
+    x = Tensor(3.0)
+    with GradientTape() as tape:
+        tape.watch(x)
+    with tape:
+        y = x * x
+    assert tape.gradient(y, x) == 6.0
+
+
+def test_a_tape_outside_its_block_watches_nothing() -> None:
+    with pytest.raises(RuntimeError, match="watch: the tape is not recording; call it inside"):
+        GradientTape().watch(Tensor(1.0))

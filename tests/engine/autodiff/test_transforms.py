@@ -233,3 +233,9 @@ def test_a_pullback_is_differentiable_with_respect_to_its_cotangent() -> None:
     (pulled,) = pull(cotangent)
     (pulled * Tensor([1.0, 10.0])).sum().backward()
     np.testing.assert_allclose(cotangent.grad.data, [3.0, 120.0])
+
+
+def test_the_jacobian_of_no_numbers_has_no_rows() -> None:
+    for f in (lambda x: x[:0], lambda x: x[:0] * 2):
+        rows = jacobian(f)(np.ones((3, 2)))
+        assert rows.shape == (0, 2, 3, 2)

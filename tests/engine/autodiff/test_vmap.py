@@ -252,3 +252,22 @@ def test_an_error_leaves_no_vmap_behind() -> None:
     with pytest.raises(ZeroDivisionError):
         vmap(lambda x: 1 / 0)(X)
     assert type(grad(lambda x: (x * x).sum())(X)) is Tensor
+
+
+def test_axes_may_be_a_list_and_one_of_a_batch_says_what_it_is() -> None:
+    seen: list[str] = []
+
+    def f(x: Any, y: Any) -> Any:
+        seen.append(repr(x))
+        return x * y
+
+    result = vmap(f, in_axes=[0, None])(X, X[0])
+    np.testing.assert_array_equal(result.data, X * X[0])
+    assert seen == [f"<one of a batch: shape {X.shape[1:]}, dtype float64>"]
+
+
+@pytest.mark.parametrize("axis", [1, -2])
+def test_an_axis_that_the_examples_do_not_have_is_refused(axis: int) -> None:
+    for f in (lambda x: x.sum(axis=axis), lambda x: x.softmax(axis=axis), lambda x: x.cumsum(axis)):
+        with pytest.raises(ValueError, match="axis"):
+            vmap(f)(X)

@@ -365,3 +365,14 @@ def test_a_pass_needs_no_recursion(run) -> None:
         y = ops.tanh(y) if i % 2 else y + 1.5
     (value,) = run(Graph([x], [y])).run(0.5)
     np.testing.assert_array_equal(value, Graph([x], [y]).run(0.5)[0])
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (0,), (3, 0), (2, 3)])
+def test_a_fused_graph_of_any_shape_has_the_value_of_its_parts(shape: tuple[int, ...]) -> None:
+    x = np.full(shape, 0.5)
+    graph = trace(lambda x: ops.where(x > 0, (x + 1).exp(), x) * 2, x)
+    group = fuse_elementwise(graph)
+    assert len(group.nodes) == 1
+    np.testing.assert_array_equal(group.run(x)[0], graph.run(x)[0])
+    last = trace(lambda x: (x * 2 + 1).astype(np.int64), x)
+    np.testing.assert_array_equal(fuse_elementwise(last).run(x)[0], last.run(x)[0])

@@ -493,3 +493,17 @@ def test_a_mutated_file_is_read_or_refused_and_never_fails_otherwise(data: st.Da
     except ValueError:
         return
     assert to_json(from_json(to_json(graph))) == to_json(graph)
+
+
+def test_a_number_is_no_array() -> None:
+    data = json.loads(to_json(trace(lambda x: x * np.float64(2.5), X)))
+    text = json.dumps(data)
+    assert '"shape": []' in text
+    for place in places(data):
+        inner = data
+        for part in place:
+            inner = inner[part]
+        if isinstance(inner, dict) and inner.get("shape") == [] and "data" in inner:
+            inner["shape"] = [1]
+    with pytest.raises(ValueError, match=r"shape: expected \[\]|got \[1\]"):
+        from_json(json.dumps(data))

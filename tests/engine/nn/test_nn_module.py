@@ -398,3 +398,10 @@ def test_a_model_moves_under_an_optimizer_after_a_functional_call() -> None:
     model(np.ones((1, 2))).sum().backward()
     SGD(model.parameters(), lr=0.5).step()
     np.testing.assert_array_equal(model.weight.data, [[-0.5, -0.5]])
+
+
+def test_a_dictionary_of_modules_has_its_pairs_in_order() -> None:
+    layers = {"b": nn.Linear(1, 1), "a": nn.Linear(1, 2)}
+    modules = nn.ModuleDict(layers)
+    assert list(modules.items()) == list(layers.items())
+    assert list(modules.keys()) == ["b", "a"] and list(modules.values()) == list(layers.values())

@@ -420,3 +420,14 @@ def test_a_file_that_is_no_checkpoint_is_an_error_that_says_why(data, message, t
     (tmp_path / "state").write_bytes(data)
     with pytest.raises(ValueError, match=message):
         load_checkpoint(tmp_path / "state")
+
+
+def test_bytes_behind_an_array_are_refused(tmp_path) -> None:
+    path = tmp_path / "weights.npz"
+    np.savez(path, w=np.ones(3))
+    with zipfile.ZipFile(path) as archive:
+        content = archive.read("w.npy")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("w.npy", content + b"x")
+    with pytest.raises(ValueError, match=r"'w\.npy' goes on after its array"):
+        load_npz(path)

@@ -15,6 +15,7 @@ from parity import normal
 import dlcourse as dl
 from dlcourse import Tensor, autodiff, ops
 from dlcourse.graphs import trace
+from dlcourse.ops.primitive import operations
 
 
 def test_every_operation_and_function_is_exported_under_its_name() -> None:
@@ -181,3 +182,8 @@ def test_lookup_along_an_axis_takes_indices_that_are_tensors() -> None:
     chosen.sum().backward()
     np.testing.assert_array_equal(chosen.data[:, 0], logits.data[np.arange(3), labels.data])
     np.testing.assert_array_equal(logits.grad.data, dl.one_hot(labels.data, 4))
+
+
+def test_an_operation_that_is_not_in_the_table_has_no_attribute() -> None:
+    with pytest.raises(AttributeError, match="there is no operation 'gelp' in the table"):
+        _ = operations.gelp

@@ -226,3 +226,26 @@ def test_the_first_beta_follows_the_cycle() -> None:
     optimizer = Adam([parameter], betas=(0.8, 0.99))
     OneCycleLR(optimizer, max_lr=1.0, total_steps=10)
     assert optimizer.param_groups[0]["betas"] == (0.95, 0.99)
+
+
+def test_a_restarted_schedule_begins_with_step_0_again() -> None:
+    w = Tensor([1.0], requires_grad=True)
+    optimizer = ours.SGD([w], lr=1.0)
+    schedule = ours.ExponentialLR(optimizer, gamma=0.5)
+    for _ in range(3):
+        optimizer.step()
+        schedule.step()
+    assert (schedule.last_epoch, optimizer.param_groups[0]["lr"]) == (3, 0.125)
+    schedule.restart()
+    assert (schedule.last_epoch, optimizer.param_groups[0]["lr"]) == (0, 1.0)
+
+
+def test_the_state_of_another_schedule_is_refused() -> None:
+    optimizer = ours.SGD([Tensor([1.0], requires_grad=True)], lr=1.0)
+    chained = ours.ChainedScheduler([ours.ExponentialLR(optimizer, gamma=0.5)])
+    state = chained.state_dict()
+    chained.load_state_dict(state)
+    for wrong in ({}, {**state, "more": 1}):
+        with pytest.raises(ValueError, match="ChainedScheduler: expected a state dict with"):
+            chained.load_state_dict(wrong)
+    assert chained.last_epoch == state["last_epoch"]
