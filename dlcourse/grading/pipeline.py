@@ -146,7 +146,7 @@ def grade_submission(assignment: Assignment, submission: Submission, runs: Runs)
         return Graded(submission, no_marks(assignment, problem), None, refusal(assignment, problem))
     notebook = rebuild(assignment.release, student_notebook)
     reference = reference_answers(assignment, runs)
-    calls = probe_calls(assignment, reference, runs.limits.probe_seconds)
+    calls = probe_calls(assignment, reference, runs.limits_of(assignment).probe_seconds)
     marks = mark(assignment, notebook, reference, runs.probe(assignment, notebook, calls))
     displayed = runs.display(assignment, notebook)
     if stops := stopped_cells(displayed):

@@ -37,7 +37,9 @@ class Grader:
         def run(assignment: Assignment) -> Marks:
             rebuilt = rebuild(assignment.release, notebook)
             reference = reference_answers(assignment, self.runs)
-            calls = probe_calls(assignment, reference, self.runs.limits.probe_seconds)
+            calls = probe_calls(
+                assignment, reference, self.runs.limits_of(assignment).probe_seconds
+            )
             return mark(assignment, rebuilt, reference, self.runs.probe(assignment, rebuilt, calls))
 
         return self.pool.submit(run, self.assignments[name])

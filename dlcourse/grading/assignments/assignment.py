@@ -31,11 +31,8 @@ from nbgrader.preprocessors import (
 )
 from nbgrader.utils import is_grade, is_solution, is_task
 
+from dlcourse.grading.assignments import settings
 from dlcourse.grading.errors import AssignmentError, UsageError
-
-DEFAULT_RTOL = 1e-9
-DEFAULT_ATOL = 1e-12
-FRAMEWORKS = ("torch", "tensorflow", "keras", "jax", "dlcourse")
 
 Probe = Callable[..., object]
 
@@ -84,7 +81,8 @@ class Assignment:
     checks_source: str
     rtol: float
     atol: float
-    frameworks: tuple[str, ...]
+    imports: tuple[str, ...]
+    limits: Mapping[str, Any]
     files: Path | None
     digest: str
 
@@ -141,9 +139,10 @@ def load_assignment(folder: Path) -> Assignment:
         release=release_notebook(source),
         questions=_questions(source, checks, notebook_path),
         checks_source=checks_source,
-        rtol=_number(module, "RTOL", DEFAULT_RTOL, checks_path),
-        atol=_number(module, "ATOL", DEFAULT_ATOL, checks_path),
-        frameworks=_frameworks(module, checks_path),
+        rtol=settings.tolerance(module, "RTOL", checks_path),
+        atol=settings.tolerance(module, "ATOL", checks_path),
+        imports=settings.imports(module, checks_path),
+        limits=settings.limits(module, checks_path),
         files=files if files.is_dir() and any(files.iterdir()) else None,
         digest=_digest(notebook_path, checks_path, files),
     )
@@ -245,22 +244,6 @@ def _questions(
     if not questions:
         raise AssignmentError(f"{path}: no cell earns points (grade: true)")
     return tuple(questions)
-
-
-def _number(module: Mapping[str, Any], name: str, default: float, path: Path) -> float:
-    value = module.get(name, default)
-    if not isinstance(value, int | float) or not 0 <= value < 1:
-        raise AssignmentError(f"{path}: {name} must be a number in [0, 1), not {value!r}")
-    return float(value)
-
-
-def _frameworks(module: Mapping[str, Any], path: Path) -> tuple[str, ...]:
-    names = tuple(module.get("FRAMEWORKS", ()))
-    if unknown := sorted(set(names) - set(FRAMEWORKS)):
-        raise AssignmentError(
-            f"{path}: FRAMEWORKS may name {', '.join(FRAMEWORKS)}; found {', '.join(unknown)}"
-        )
-    return names
 
 
 def _digest(notebook: Path, checks: Path, files: Path) -> str:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from dlcourse.grading.errors import GradingError
-from dlcourse.grading.sandbox.mounts import package_directories
+from dlcourse.grading.sandbox.packages import package_directories
 
 
 class SandboxUnavailable(GradingError):  # noqa: N818  (GradingError says that it is one)

@@ -26,12 +26,11 @@ from dlcourse.grading.sandbox.available import SandboxUnavailable, executable, e
 from dlcourse.grading.sandbox.limits import Confinement
 from dlcourse.grading.sandbox.mounts import (
     COURSE_ROOT,
-    FRAMEWORKS,
     interpreter,
-    package_directories,
     package_mounts,
     system_mounts,
 )
+from dlcourse.grading.sandbox.packages import package_directories
 from dlcourse.grading.sandbox.processes import WRITABLE, Sandbox, registered
 from dlcourse.grading.sandbox.seccomp import syscall_filter
 
@@ -119,11 +118,7 @@ def sandbox(
         with _unconfined(program, request, confinement) as running:
             yield running
         return
-    limits, files, frameworks = confinement.limits, confinement.files, confinement.frameworks
-    unknown = set(frameworks) - set(FRAMEWORKS)
-    if unknown:
-        raise ValueError(f"frameworks must be among {FRAMEWORKS}, got {sorted(unknown)}")
-    visible = frozenset(frameworks) | ({"keras"} if "tensorflow" in frameworks else set())
+    limits, files = confinement.limits, confinement.files
     root = os.geteuid() == 0
     with ExitStack() as stack:
         uid = stack.enter_context(own_uid()) if root else 1000
@@ -133,7 +128,7 @@ def sandbox(
         info_reader, info_writer = os.pipe()
         info = stack.enter_context(os.fdopen(info_reader, "rb"))
         info_end = stack.enter_context(os.fdopen(info_writer, "wb"))
-        packages, imports = package_mounts(visible)
+        packages, imports = package_mounts(frozenset(confinement.imports))
         options = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts"]
         options += ["--unshare-cgroup-try", "--hostname", "sandbox", "--die-with-parent"]
         options += ["--new-session", "--info-fd", str(info_writer), "--cap-drop", "ALL"]
@@ -167,6 +162,7 @@ def sandbox(
         counted = root or kernel_version() >= (5, 14)  # before, a namespace's user shared a count
         message = {
             **request,
+            "imports": confinement.imports,
             "limits": asdict(limits) | {"processes": limits.processes if counted else None},
             "files": None if files is None else FILES,
         }
@@ -199,9 +195,10 @@ def _unconfined(
         if files is not None:
             Path(scratch + FILES).write_bytes(archive(files))
         imports = [*map(str, package_directories())]
-        imports += [str(COURSE_ROOT)] if "dlcourse" in confinement.frameworks else []
+        imports += [str(COURSE_ROOT)] if "dlcourse" in confinement.imports else []
         message = {
             **request,
+            "imports": confinement.imports,
             "limits": asdict(confinement.limits) | {"processes": None},
             "files": None if files is None else f"{scratch}{FILES}",
         }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dlcourse.grading.sandbox.packages import ALWAYS
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -34,7 +36,7 @@ class Confinement:
     Args:
         limits: What it may use.
         files: A folder whose contents lie beside the notebook.
-        frameworks: Those of `mounts.FRAMEWORKS` that it may import.
+        imports: The packages that it may import, by the names that it imports them by.
         hidden: Places that it must not see, which may lie within the system's own folders; the
             checkout is always hidden.
         unsafe_no_sandbox: It runs with your own rights, and sees all that you see.
@@ -42,6 +44,6 @@ class Confinement:
 
     limits: Limits = field(default_factory=Limits)
     files: Path | None = None
-    frameworks: tuple[str, ...] = ()
+    imports: tuple[str, ...] = ALWAYS
     hidden: tuple[Path, ...] = ()
     unsafe_no_sandbox: bool = False

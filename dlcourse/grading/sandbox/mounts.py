@@ -1,16 +1,16 @@
 """What a sandbox shows of this machine, as arguments of bubblewrap: everything read-only.
 
-The system's programs and libraries, the Python interpreter and the installed packages are visible,
-and of the course nothing but, where it is asked for, the engine.
+The system's programs and libraries, the Python interpreter and the packages that may be imported
+are visible, and of the course nothing but, where it is asked for, the engine.
 """
 
-import functools
 import sys
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
 import dlcourse
+from dlcourse.grading.sandbox.packages import visible_entries
 
 COURSE_ROOT = Path(dlcourse.__file__).resolve().parents[1]
 ENGINE = Path(dlcourse.__file__).resolve().parent
@@ -26,47 +26,10 @@ SYSTEM_SETTINGS = (
     "/etc/mime.types",
 )
 
-# The files and folders of site-packages that belong to each framework.
-FRAMEWORK_FILES = {
-    "torch": ("torch", "torch-*", "torchgen", "functorch"),
-    "tensorflow": ("tensorflow", "tensorflow-*", "tensorflow_*"),
-    "keras": ("keras", "keras-*"),
-    "jax": ("jax", "jax-*", "jaxlib", "jaxlib-*"),
-}
-# Never shown: the course itself, and files that point to folders outside.
-HIDDEN_FILES = (
-    "dlcourse",
-    "dlcourse-*",
-    "nbgrader",
-    "nbgrader-*",
-    "*.pth",
-    "*.egg-link",
-    "__editable__*",
-    "__pycache__",
-)
-FRAMEWORKS = (*FRAMEWORK_FILES, "dlcourse")
-
 
 def interpreter() -> Path:
     """The real Python executable, outside any virtual environment."""
     return Path(sys.executable).resolve()
-
-
-def package_directories() -> list[Path]:
-    """The folders that this environment's packages are installed in."""
-    paths = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    return sorted(Path(path).resolve() for path in paths)
-
-
-@functools.cache
-def package_entries(directory: Path, frameworks: frozenset[str]) -> tuple[list[str], list[str]]:
-    """The names in a folder of packages that are (shown, hidden)."""
-    patterns = list(HIDDEN_FILES)
-    for framework, files in FRAMEWORK_FILES.items():
-        if framework not in frameworks:
-            patterns += files
-    hidden = {path.name for pattern in patterns for path in directory.glob(pattern)}
-    return sorted({path.name for path in directory.iterdir()} - hidden), sorted(hidden)
 
 
 def hide(path: Path, is_folder: bool) -> list[str]:
@@ -115,25 +78,13 @@ def system_mounts(hidden: Sequence[Path]) -> list[str]:
     return arguments
 
 
-def package_mounts(frameworks: frozenset[str]) -> tuple[list[str], list[str]]:
-    """bwrap's arguments for the installed packages, and the folders to import from.
-
-    The folder of packages is mounted aside with the hidden ones covered, and linked to name by
-    name, because Python would import a covered folder as an empty package.
-    """
-    arguments: list[str] = []
-    imports: list[str] = []
-    for number, directory in enumerate(package_directories()):
-        aside, links = f"/packages/{number}", f"/python/{number}"
-        arguments += folders("/packages", links)
-        shown, hidden = package_entries(directory, frameworks)
-        arguments += ["--ro-bind", str(directory), aside]
-        for name in hidden:
-            arguments += hide(Path(aside, name), is_folder=(directory / name).is_dir())
-        for name in shown:
-            arguments += ["--symlink", f"{aside}/{name}", f"{links}/{name}"]
-        imports.append(links)
-    if "dlcourse" in frameworks:
+def package_mounts(names: frozenset[str]) -> tuple[list[str], list[str]]:
+    """bwrap's arguments for the packages that may be imported, and the folders to import from."""
+    arguments = folders("/packages")
+    for path in visible_entries(names):
+        arguments += ["--ro-bind", str(path), f"/packages/{path.name}"]
+    imports = ["/packages"]
+    if "dlcourse" in names:
         arguments += folders("/engine/dlcourse")
         for path in sorted(ENGINE.iterdir()):
             if path.name not in ("grading", "__main__.py", "__pycache__"):

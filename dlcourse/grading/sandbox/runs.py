@@ -90,11 +90,15 @@ class Runs:
             run = replace(run, answers={**run.answers, **again.answers})
         return run
 
+    def limits_of(self, assignment: Assignment) -> Limits:
+        """The limits, with those that the assignment sets itself."""
+        return replace(self.limits, **assignment.limits)
+
     def _confinement(self, assignment: Assignment) -> Confinement:
         return Confinement(
-            limits=self.limits,
+            limits=self.limits_of(assignment),
             files=assignment.files,
-            frameworks=assignment.frameworks,
+            imports=assignment.imports,
             hidden=self.hidden,
             unsafe_no_sandbox=self.unsafe_no_sandbox,
         )

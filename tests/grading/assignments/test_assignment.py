@@ -57,7 +57,10 @@ def test_an_assignment_is_found_by_its_name_or_a_suffix_of_its_own(tmp_path: Pat
         ("numbers, 2", "numbers, -2", "more than 0"),
         ("def numbers(", "def numbers)", "SyntaxError"),
         ("CHECKS = [", "RTOL = 2\nCHECKS = [", "RTOL must be a number"),
-        ("CHECKS = [", "FRAMEWORKS = ['flax']\nCHECKS = [", "flax"),
+        ("CHECKS = [", "IMPORTS = ['flax']\nCHECKS = [", "IMPORTS names flax, which is not"),
+        ("CHECKS = [", "IMPORTS = 'torch'\nCHECKS = [", "IMPORTS must be a list of names"),
+        ("CHECKS = [", "LIMITS = {'seconds': 1}\nCHECKS = [", "found 'seconds'"),
+        ("CHECKS = [", "LIMITS = {'probe_seconds': 0}\nCHECKS = [", "must be a number above 0"),
     ],
 )
 def test_checks_that_do_not_fit_are_a_clear_error(

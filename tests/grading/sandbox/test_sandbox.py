@@ -82,7 +82,7 @@ def test_no_file_of_the_course_can_be_found_or_opened(secrets, monkeypatch):
     monkeypatch.chdir(secrets[0].parent)
     # The secret is put together inside, or the search would find its own text.
     search = SEARCH.replace("SECRET", repr(SECRET.encode()[:4]) + "+" + repr(SECRET.encode()[4:]))
-    installed = ("/proc", "/usr", "/packages", "/python", str(interpreter().parents[1]))
+    installed = ("/proc", "/usr", "/packages", str(interpreter().parents[1]))
     search = search.replace("SKIPPED", repr(installed))
     assert run(search) == "True []\n"
     asked = [str(path) for path in secrets]
@@ -189,6 +189,13 @@ if libc.unshare(0x10000000):  # CLONE_NEWUSER
         ("import tensorflow", "ModuleNotFoundError"),
         ("import dlcourse", "ModuleNotFoundError"),
         ("import nbgrader", "ModuleNotFoundError"),
+        ("import sympy", "ModuleNotFoundError"),
+        ("import networkx", "ModuleNotFoundError"),
+        (
+            "import sys\nsys.setrecursionlimit(10**6)\nf = lambda n: n and f(n - 1)\nf(9999)",
+            "RecursionError",
+        ),
+        ("import numpy, matplotlib.pyplot", ""),
     ],
 )
 def test_what_needs_a_privilege_or_was_not_asked_for_is_refused(source, error):
@@ -198,11 +205,26 @@ def test_what_needs_a_privilege_or_was_not_asked_for_is_refused(source, error):
 
 def test_the_engine_can_be_had_without_its_grader():
     source = "import dlcourse, os; print(sorted(os.listdir(os.path.dirname(dlcourse.__file__))))"
-    names = run(source, frameworks=["dlcourse"])
+    names = run(source, imports=("dlcourse",))
     assert "'autodiff'" in names
     assert "grading" not in names
-    with pytest.raises(ValueError, match="frameworks must be among"):
-        run("1", frameworks=["pytorch"])
+    with pytest.raises(ValueError, match="no installed package has the name 'pytorch'"):
+        run("1", imports=("pytorch",))
+
+
+def test_a_package_that_was_asked_for_is_there_with_what_it_requires():
+    assert run("import sympy; print(sympy.sqrt(9))", imports=("sympy",)) == "3\n"
+    shown = run("import os; print(os.listdir('/packages'))", imports=("sympy",))
+    assert "'mpmath'" in shown and "torch" not in shown and "sklearn" not in shown
+
+
+def test_what_may_be_imported_is_told_where_something_else_is():
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import networkx.algorithms")])
+    confinement = Confinement(imports=("numpy", "sympy"))
+    (output,) = run_notebook(notebook, confinement).cells[0].outputs
+    told = "This assignment may import numpy, sympy and Python's own modules."
+    assert output.evalue == f"No module named 'networkx'. {told}"
+    assert output.traceback[-1] == told
 
 
 def test_each_sandbox_has_a_user_id_of_its_own():

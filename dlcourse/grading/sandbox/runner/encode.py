@@ -7,10 +7,12 @@ from math import isfinite
 from typing import Any
 
 from .own import (
-    __builtins__,  # noqa: F401 (see there)
+    BUILTINS,
     numpy,
 )
 from .protocol import DTYPES, MAX_DATA_DEPTH
+
+__builtins__ = BUILTINS  # type: ignore[assignment]
 
 Json = dict[str, Any]
 

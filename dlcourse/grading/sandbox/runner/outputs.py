@@ -6,10 +6,12 @@ import io
 from typing import Any
 
 from .own import (
-    __builtins__,  # noqa: F401 (see there)
+    BUILTINS,
     json,
     os,
 )
+
+__builtins__ = BUILTINS  # type: ignore[assignment]
 
 Json = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """What the runner keeps to itself, so that a notebook breaks itself and not the runner.
 
-A module imports `__builtins__` from here: a function looks its builtins up in the dict that has
+Each module sets `__builtins__` to BUILTINS: a function looks its builtins up in the dict that has
 this name in its module when it is defined. This one is a copy, so `builtins.len = mine` does not
 change it. The modules are copies as well, out of reach of `module.function = mine`.
 """
@@ -8,9 +8,6 @@ change it. The modules are copies as well, out of reach of `module.function = mi
 from __future__ import annotations
 
 import builtins
-
-__builtins__ = dict(vars(builtins))  # type: ignore[assignment]
-
 import json as _json
 import os as _os
 import random as _random
@@ -22,6 +19,9 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as _numpy
+
+BUILTINS = dict(vars(builtins))
+__builtins__ = BUILTINS  # type: ignore[assignment]
 
 
 def private(module: ModuleType) -> Any:

@@ -6,11 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 from .own import (
-    __builtins__,  # noqa: F401 (see there)
+    BUILTINS,
     os,
     resource,
     signal,
 )
+
+__builtins__ = BUILTINS  # type: ignore[assignment]
 
 
 def descendants() -> set[int]:

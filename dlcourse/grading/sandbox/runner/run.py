@@ -20,7 +20,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from .encode import NotPlainDataError, encode
 from .outputs import Captured, Outputs, Stream
 from .own import (
-    __builtins__,  # noqa: F401 (see there)
+    BUILTINS,
     json,
     new_generator,
     os,
@@ -40,6 +40,8 @@ from .processes import (
 )
 from .protocol import EXCEPTIONS
 from .shell import NotebookShell, make_shell
+
+__builtins__ = BUILTINS  # type: ignore[assignment]
 
 LAST_WORDS = (b"end", b"raised", b"undefined", b"unreadable")  # of the last line of a probe
 PROBE_WATCH_SECONDS = 0.1  # between two looks at the time that a probe has taken
@@ -104,7 +106,7 @@ class Runner:
         self.events = events
         self.outputs = Outputs(self.limits["output_bytes"])
         self.captured = Captured(self.outputs)
-        self.shell = make_shell(self.outputs)
+        self.shell = make_shell(self.outputs, request["imports"])
         self.methods = {
             kind: {name: value for name, value in vars(kind).items() if callable(value)}
             for kind in (NotebookShell, InteractiveShell)

@@ -14,8 +14,10 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from .outputs import Outputs, Stream
-from .own import __builtins__  # noqa: F401 (see there)
+from .own import BUILTINS
 from .protocol import MIME_TYPES
+
+__builtins__ = BUILTINS  # type: ignore[assignment]
 
 Json = dict[str, Any]
 
@@ -84,6 +86,7 @@ class NotebookShell(InteractiveShell):
     """An IPython shell that collects outputs as a Jupyter kernel would send them."""
 
     outputs: Outputs
+    allowed: tuple[str, ...] = ()  # the packages that the assignment may import
 
     def enable_gui(self, gui: str | None = None) -> None:
         pass  # figures are drawn inline; there is no event loop to join
@@ -93,8 +96,12 @@ class NotebookShell(InteractiveShell):
 
     def _showtraceback(self, etype: type, evalue: BaseException, stb: list[str]) -> None:
         name = getattr(etype, "__name__", "Exception")
-        output = {"output_type": "error", "ename": str(name), "evalue": safe_str(evalue)}
-        self.outputs.add(output | {"traceback": [str(line) for line in stb]})
+        text, lines = safe_str(evalue), [str(line) for line in stb]
+        if isinstance(evalue, ModuleNotFoundError):
+            hint = f"This assignment may import {', '.join(self.allowed)} and Python's own modules."
+            text, lines = f"{text}. {hint}", [*lines, hint]
+        output = {"output_type": "error", "ename": str(name), "evalue": text, "traceback": lines}
+        self.outputs.add(output)
 
 
 def safe_str(error: BaseException) -> str:
@@ -109,17 +116,19 @@ def no_input(*_: object, **__: object) -> str:
     raise RuntimeError("input() cannot be used here: nobody is there to answer while grading.")
 
 
-def make_shell(outputs: Outputs) -> NotebookShell:
+def make_shell(outputs: Outputs, allowed: list[str]) -> NotebookShell:
     config = Config()
     config.HistoryManager.enabled = False
     config.HistoryManager.hist_file = ":memory:"
     NotebookDisplayHook.outputs = NotebookDisplayPublisher.outputs = outputs
-    NotebookShell.outputs = outputs
+    NotebookShell.outputs, NotebookShell.allowed = outputs, tuple(allowed)
     shell: NotebookShell = NotebookShell.instance(
         config=config,
         displayhook_class=NotebookDisplayHook,
         display_pub_class=NotebookDisplayPublisher,
     )
     sys.stdout, sys.stderr = Stream("stdout", outputs, 1), Stream("stderr", outputs, 2)
+    # Deep graphs are to be walked by a loop.
+    vars(sys)["setrecursionlimit"] = lambda _limit: None
     vars(builtins)["input"] = vars(getpass)["getpass"] = no_input
     return shell
