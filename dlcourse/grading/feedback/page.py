@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from collections import Counter
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -16,12 +18,15 @@ from nbformat import NotebookNode
 from nbgrader.preprocessors import GetGrades
 from traitlets.config import Config
 
+from dlcourse.grading.assignments.rebuild import ADDED
 from dlcourse.grading.feedback.sanitize import clean_html, clean_outputs, markdown_to_html
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "base-uri 'none'; form-action 'none'"
 )
+
+CHECKS_STYLE = "table.checks :is(th, td) { padding: 0 1em 0.3em 0; vertical-align: top; }"
 
 _FORMGRADER = Path(nbgrader.__file__).parent / "server_extensions" / "formgrader"
 
@@ -76,7 +81,34 @@ def feedback_page(
         },
     }
     html, _ = exporter.from_notebook_node(notebook, resources)
-    return str(html)
+    return _with_titles(str(html), question_titles(notebook))
+
+
+def question_titles(notebook: NotebookNode) -> dict[str, str]:
+    """By the grade_id of a cell: the last heading above it in the instructor's own text."""
+    titles: dict[str, str] = {}
+    heading = ""
+    for cell in notebook.cells:
+        origin = cell.metadata.get("dlcourse", {}).get("origin")
+        marks = cell.metadata.get("nbgrader", {})
+        if cell.cell_type == "markdown" and origin != ADDED and not marks.get("solution"):
+            for match in re.finditer(r"^#+ +(.+?)(?: *#+)? *$", cell.source, re.MULTILINE):
+                heading = match[1].replace("`", "")
+        if heading and (marks.get("grade") or marks.get("task")):
+            titles[marks["grade_id"]] = heading
+    several = Counter(titles.values())
+    return {
+        name: title if several[title] == 1 else f"{title}: {name}" for name, title in titles.items()
+    }
+
+
+def _with_titles(html: str, titles: Mapping[str, str]) -> str:
+    """The list of questions with their titles, where nbgrader's has "Test cell" or an id."""
+    page = BeautifulSoup(html, "html.parser")
+    for link in page.select("#toc a"):
+        name = str(link["href"]).removeprefix("#")
+        link.string = titles.get(name, name)
+    return str(page)
 
 
 def plain_page(
@@ -102,14 +134,14 @@ def _self_contained(html: str) -> str:
     page = BeautifulSoup(html, "html.parser")
     for script in page.find_all("script"):
         script.decompose()
-    for link in page.select("#toc a"):
-        if link.string == "Test cell":  # all that nbgrader's template calls a question
-            link.string = str(link["href"]).removeprefix("#")
     policy = page.new_tag("meta", content=CONTENT_SECURITY_POLICY)
     policy["http-equiv"] = "Content-Security-Policy"
+    style = page.new_tag("style")
+    style.string = CHECKS_STYLE
     viewport = page.new_tag("meta", content="width=device-width, initial-scale=1")
     viewport["name"] = "viewport"
     for head in page.find_all("head"):
+        head.append(style)
         head.insert(0, viewport)
         head.insert(0, policy)  # first: a policy governs only what comes after it
     for root in page.find_all("html"):

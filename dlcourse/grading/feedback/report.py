@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import copy
 from collections import Counter
+from collections.abc import Sequence
 from html import escape
 
 import nbformat
@@ -103,17 +104,26 @@ def _with_images(notebook: NotebookNode, assignment: Assignment) -> NotebookNode
 def _check_report(question: QuestionMark) -> NotebookNode:
     passed = sum(check.outcome == PASSED for check in question.checks)
     title = f"Hidden checks: {passed} of {len(question.checks)} passed"
-    rows, lines = [], [title]
+    heads = ("", "points", "what is checked", "what was observed")
+    rows, lines = [_table_row("th", heads)], [title]
     for check in question.checks:
         good = check.outcome == PASSED
         sign, points = ("✓", "✗")[not good], f"{check.score:g} / {check.points:g}"
-        what = "passed" if good else f"{check.message} ({check.outcome})"
-        rows.append(f"<tr><td>{sign}</td><td>{points}</td><td>{escape(what)}</td></tr>")
-        lines.append(f"{sign} {points}  {what}")
-    html = f"<p><b>{title}</b></p><table><tbody>{''.join(rows)}</tbody></table>"
+        texts = (PASSED, "") if good else (check.message, check.outcome)
+        rows.append(_table_row("td", (sign, points, *texts)))
+        lines.append(f"{sign} {points}  {PASSED if good else f'{texts[0]} ({texts[1]})'}")
+    html = (
+        f'<p><b>{title}</b></p>\n<table class="checks">\n<tbody>{"".join(rows)}</tbody>\n</table>'
+    )
     data = {"text/html": html, "text/plain": "\n".join(lines)}
     output: NotebookNode = nbformat.v4.new_output("display_data", data=data)
     return output
+
+
+def _table_row(tag: str, texts: Sequence[str]) -> str:
+    # With spaces, which stay between the columns where the table is read as text.
+    cells = " ".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts)
+    return f"<tr>{cells}</tr>\n"
 
 
 def _plain_markdown(text: str) -> str:

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nbformat import NotebookNode
-from nbgrader.utils import is_solution, is_task
+from nbgrader.utils import is_task
 
 from dlcourse.grading.assignments.assignment import Assignment, Check, Question, grade_id
-from dlcourse.grading.assignments.rebuild import unchanged
+from dlcourse.grading.assignments.rebuild import has_answers, unchanged
 from dlcourse.grading.marking.compare import difference
+from dlcourse.grading.marking.misplaced import misplaced
 from dlcourse.grading.marking.observed import ending, place_of
 from dlcourse.grading.sandbox.events import ProbeResult
 from dlcourse.grading.sandbox.execute import ProbeCall, ProbeRun
@@ -119,7 +120,7 @@ def mark(
         return QuestionMark(question.grade_id, question.points, 0.0 if empty else None)
 
     questions = tuple(map(mark_question, assignment.questions))
-    return Marks(questions, True, _reason(notebook, assignment.release, questions))
+    return Marks(questions, True, _reason(assignment, notebook, questions))
 
 
 def no_marks(assignment: Assignment, problem: str) -> Marks:
@@ -156,21 +157,26 @@ def _is_task(assignment: Assignment, question: Question) -> bool:
     return any(is_task(cell) for cell in cells)
 
 
-def _reason(notebook: NotebookNode, release: NotebookNode, marked: Sequence[QuestionMark]) -> str:
-    answers = [cell.metadata.nbgrader.grade_id for cell in release.cells if is_solution(cell)]
-    if all(unchanged(release, notebook, name) for name in answers):
+def _reason(assignment: Assignment, notebook: NotebookNode, marked: Sequence[QuestionMark]) -> str:
+    if not has_answers(assignment.release, notebook):
         return "no answers: the answer cells are as they were released"
     failed = {
         question.grade_id: [check.outcome for check in question.checks if check.outcome != PASSED]
         for question in marked
     }
     failed = {name: outcomes for name, outcomes in failed.items() if outcomes}
+    elsewhere = misplaced(assignment, notebook)
+    notes = [elsewhere[name] for name in failed if name in elsewhere]
+    return "; ".join([*_failures(failed), *notes])
+
+
+def _failures(failed: Mapping[str, Sequence[str]]) -> list[str]:
     if len(failed) > 2:
         total = Counter(outcome for outcomes in failed.values() for outcome in outcomes)
         most = ", ".join(f"{count} {outcome}" for outcome, count in total.most_common(3))
-        return f"{total.total()} checks failed in {len(failed)} questions: {most}"
-    return "; ".join(
+        return [f"{total.total()} checks failed in {len(failed)} questions: {most}"]
+    return [
         f"{len(outcomes)} {'check' if len(outcomes) == 1 else 'checks'} failed in {name}: "
         + ", ".join(dict.fromkeys(outcomes))
         for name, outcomes in failed.items()
-    )
+    ]

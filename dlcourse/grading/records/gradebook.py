@@ -24,6 +24,7 @@ from dlcourse.grading.assignments.assignment import Assignment, grade_id
 from dlcourse.grading.assignments.rebuild import unchanged
 from dlcourse.grading.errors import AssignmentError
 from dlcourse.grading.marking.marks import Marks
+from dlcourse.grading.marking.misplaced import is_added
 from dlcourse.grading.records.database import open_gradebook
 
 _tables = MetaData()
@@ -113,8 +114,10 @@ class MarkBook:
         for cell in self._assignment.release.cells:
             if is_solution(cell):
                 comment = book.find_comment(grade_id(cell), name, name, student)
-                empty = notebook is None or unchanged(
-                    self._assignment.release, notebook, cell.metadata.nbgrader.grade_id
+                # An answer may stand in a cell that the student added.
+                empty = notebook is None or (
+                    unchanged(self._assignment.release, notebook, cell.metadata.nbgrader.grade_id)
+                    and not any(map(is_added, notebook.cells))
                 )
                 comment.auto_comment = "No response." if empty else None
             elif is_task(cell):

@@ -9,7 +9,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from small_course import NAME, NOTEBOOK, RIGHT, answered, assignment_of, make_course
 
 from dlcourse.grading.assignments.assignment import grade_id
-from dlcourse.grading.feedback.page import CONTENT_SECURITY_POLICY, FeedbackExporter
+from dlcourse.grading.feedback.page import (
+    CONTENT_SECURITY_POLICY,
+    FeedbackExporter,
+    question_titles,
+)
 from dlcourse.grading.feedback.report import refusal, report
 from dlcourse.grading.feedback.sanitize import clean_html
 from dlcourse.grading.marking.marks import CheckMark, Marks, QuestionMark
@@ -187,3 +191,34 @@ def test_a_refusal_shows_the_reason_as_it_is(tmp_path: Path) -> None:
     html = render(notebook)
     text = BeautifulSoup(html, "html.parser").get_text()
     assert "could not be graded: the file is '<script>*x*</script>.ipynb'" in text
+
+
+def test_a_question_has_the_title_of_the_heading_above_it() -> None:
+    def cell(kind: str, source: str, **nbgrader: object) -> NotebookNode:
+        new = new_code_cell if kind == "code" else new_markdown_cell
+        return new(source, metadata={"nbgrader": nbgrader} if nbgrader else {})
+
+    added = {"dlcourse": {"origin": "added"}}
+    notebook = new_notebook(
+        cells=[
+            cell("markdown", "# Graphs\n\n## Question 1: `sums` (2 points)\n\ntext", grade_id="a"),
+            cell("code", "## none", grade_id="one", grade=True),
+            cell("markdown", "## Question 2 ##"),
+            new_markdown_cell("# Mine", metadata=added),
+            cell("markdown", "# Mine too", grade_id="essay", solution=True, grade=True),
+            cell("code", "1", grade_id="three", grade=True),
+            cell("code", "1", grade_id="given", grade=False),
+        ]
+    )
+    assert question_titles(notebook) == {
+        "one": "Question 1: sums (2 points)",
+        "essay": "Question 2: essay",
+        "three": "Question 2: three",
+    }
+
+
+def test_the_table_of_checks_keeps_its_columns_apart_as_text(tmp_path: Path) -> None:
+    assignment = assignment_of(make_course(tmp_path))
+    notebook = report(assignment, answered(assignment, RIGHT), MARKS)
+    text = BeautifulSoup(render(notebook), "html.parser").get_text()
+    assert "✗ 0 / 1 Use a < b. wrong value" in text

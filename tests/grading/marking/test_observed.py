@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 from small_course import CHECKS, RIGHT, answered, assignment_of, make_course
 
-from dlcourse.grading.assignments.assignment import Assignment
+from dlcourse.grading.assignments.assignment import Assignment, grade_id
 from dlcourse.grading.assignments.rebuild import rebuild
 from dlcourse.grading.marking.compare import difference
 from dlcourse.grading.marking.marks import Marks, mark
@@ -120,3 +122,44 @@ def test_a_name_is_missing_because_its_cell_failed(
     answer = ProbeResult("undefined", (), "square")
     expected = f"square is not defined: its cell {words}"
     assert outcome_of(assignment, answer, error=error) == expected
+
+
+def marks_of(assignment: Assignment, notebook: NotebookNode, outcome: ProbeResult) -> Marks:
+    """The marks where every check has this result, and the reference returned 1."""
+    names = [check.name for check in assignment.checks]
+    right = dict.fromkeys(names, ProbeResult("data", (("", 1.0),)))
+    rebuilt = rebuild(assignment.release, notebook)
+    return mark(assignment, rebuilt, right, ProbeRun(dict.fromkeys(names, outcome), {}))
+
+
+WRONG = ProbeResult("data", (("", 2.0),))
+
+
+@pytest.mark.parametrize(
+    ("before", "source", "told"),
+    [
+        ("square-answer", RIGHT["square-answer"], "square was found above its answer cell"),
+        ("cube-answer", "def square(x): return x * x", "square was found below its test"),
+        ("essay", "square = lambda x: x * x\n1 == 2", "square was found below its test"),
+        ("square", RIGHT["square-answer"], None),
+        ("square-answer", "  square = 1\nsquare == 2\n# def square", None),
+    ],
+)
+def test_an_answer_that_stands_where_it_does_not_count_is_named(
+    before: str, source: str, told: str | None, assignment: Assignment
+) -> None:
+    notebook = answered(assignment, {"cube-answer": RIGHT["cube-answer"]})
+    place = [grade_id(cell) for cell in notebook.cells].index(before)
+    notebook.cells.insert(place, new_code_cell(source))
+    reason = marks_of(assignment, notebook, WRONG).reason
+    assert ("found" in reason) == (told is not None)
+    assert told is None or told in reason
+    assert "found" not in marks_of(assignment, notebook, ProbeResult("data", (("", 1.0),))).reason
+
+
+def test_answers_in_cells_of_ones_own_are_answers(assignment: Assignment) -> None:
+    assert "no answers" in marks_of(assignment, assignment.release, WRONG).reason
+    notebook = answered(assignment, {})
+    place = [grade_id(cell) for cell in notebook.cells].index("square")
+    notebook.cells.insert(place, new_code_cell(RIGHT["square-answer"]))
+    assert "no answers" not in marks_of(assignment, notebook, WRONG).reason

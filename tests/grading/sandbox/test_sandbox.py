@@ -219,7 +219,9 @@ def test_a_package_that_was_asked_for_is_there_with_what_it_requires():
 
 
 def test_what_may_be_imported_is_told_where_something_else_is():
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import networkx.algorithms")])
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell("import networkx.algorithms")]
+    )
     confinement = Confinement(imports=("numpy", "sympy"))
     (output,) = run_notebook(notebook, confinement).cells[0].outputs
     told = "This assignment may import numpy, sympy and Python's own modules."
