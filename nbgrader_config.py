@@ -8,6 +8,13 @@ c.CourseDirectory.course_id = "dlcourse"
 c.CourseDirectory.source_directory = "build/source"
 c.CourseDirectory.release_directory = "exercises"
 
+# `nbgrader zip_collect`: the names in an archive of submissions from Moodle
+# (Ada Lovelace_4711_assignsubmission_file_/01-autodiff.ipynb) or from Canvas
+# (lovelaceada_4711_8472_01-autodiff.ipynb).
+c.FileNameCollectorPlugin.named_regexp = (
+    r".*/(?P<student_id>[^/_]+)_(?:LATE_)?\d+_(?:assignsubmission_file_?/?|\d+_)(?P<file_id>[^/]+)$"
+)
+
 try:
     from dlcourse.grading.nbgrader_plugin import configure
 

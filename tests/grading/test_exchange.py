@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import nbformat
@@ -69,6 +70,29 @@ def places(tmp_path: Path) -> tuple[Place, Place]:
     instructor.run("nbgrader", "generate_assignment", NAME)
     instructor.run("nbgrader", "release_assignment", NAME)
     return instructor, Place(tmp_path / "student", settings)
+
+
+ARCHIVES = {
+    "moodle.zip": "Ada Lovelace_4711_assignsubmission_file_/{name}.ipynb",
+    "canvas.zip": "hopperg_LATE_4711_8472_{name}-1.ipynb",
+}
+
+
+def test_archives_from_moodle_and_canvas_are_collected(tmp_path: Path) -> None:
+    instructor = Place(make_course(tmp_path / "course"), tmp_path)
+    course = instructor.folder
+    shutil.copy(ROOT / "nbgrader_config.py", course)
+    folder = course / "downloaded" / NAME / "archive"
+    folder.mkdir(parents=True)
+    solved = nbformat.writes(answered(assignment_of(course), RIGHT))
+    for archive, name in ARCHIVES.items():
+        with zipfile.ZipFile(folder / archive, "w") as file:
+            file.writestr(name.format(name=NAME), solved)
+    instructor.run("nbgrader", "zip_collect", NAME)
+    graded = instructor.run("dlcourse", "grade", NAME, "--submissions", "submitted")
+    assert "Ada Lovelace: 5/10" in graded and "hopperg: 5/10" in graded
+    instructor.run("nbgrader", "export")
+    assert "Ada Lovelace,,,,5.0,0.0,5.0,10.0" in (course / "grades.csv").read_text()
 
 
 def test_the_round_from_release_to_the_feedback_in_a_students_hands(

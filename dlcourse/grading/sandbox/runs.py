@@ -17,18 +17,18 @@ from dlcourse.grading.sandbox.limits import Confinement, Limits
 SECOND_TRIES = 2  # of a submission: one that hangs everywhere should not hold up the class
 
 
-class _Turns:
+class Turns:
     """Many may take their turn at once, or one alone."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._running = 0
-        self._waiting = 0  # for a turn alone: no other turn begins before them
+        self.waiting = 0  # for a turn alone: no other turn begins before them
 
     @contextmanager
     def shared(self) -> Iterator[None]:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting == 0)
+            self._changed.wait_for(lambda: self.waiting == 0)
             self._running += 1
         try:
             yield
@@ -40,7 +40,7 @@ class _Turns:
     @contextmanager
     def alone(self) -> Iterator[None]:
         with self._changed:
-            self._waiting += 1
+            self.waiting += 1
             self._changed.wait_for(lambda: self._running == 0)
             self._running += 1
         try:
@@ -48,11 +48,11 @@ class _Turns:
         finally:
             with self._changed:
                 self._running -= 1
-                self._waiting -= 1
+                self.waiting -= 1
                 self._changed.notify_all()
 
 
-_turns = _Turns()
+_turns = Turns()
 
 
 @dataclass(frozen=True)

@@ -715,3 +715,31 @@ def test_a_sandbox_that_does_not_start_is_tried_again(monkeypatch: pytest.Monkey
     monkeypatch.setattr(execute.EventReader, "next", lambda *_: "died")
     with pytest.raises(NotStartedError, match="did not start in the sandbox"):
         outputs("1 + 1")
+
+
+# What the kernel holds for a process and the process does not have.
+KEPT_BY_THE_KERNEL = {
+    "sockets": """
+        import os, socket, time
+        for _ in range(6):
+            if os.fork() == 0:
+                pairs = [socket.socketpair() for _ in range(150)]
+                time.sleep(100)
+        time.sleep(100)
+    """,
+    "files": """
+        import os
+        n = 0
+        while True:
+            os.close(os.open(f"/scratch/{n}", os.O_CREAT))
+            n += 1
+    """,
+}
+
+
+@pytest.mark.parametrize("source", KEPT_BY_THE_KERNEL.values(), ids=KEPT_BY_THE_KERNEL)
+def test_what_the_kernel_holds_is_memory_too(source):
+    limits = replace(LIMITS, cell_seconds=40, memory_bytes=512 << 20, processes=64)
+    stopped, after = outputs(source, "1 + 1", limits=limits)
+    assert stopped[-1].ename == "MemoryError"
+    assert after[0].data["text/plain"] == "2"
