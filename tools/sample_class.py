@@ -303,8 +303,8 @@ def link_to_perfect(path: Path) -> None:
 STUDENTS: Mapping[str, Student] = {
     "perfect": Student("solves every question", 20, perfect),
     "empty": Student("hands in the release as it is", 0, empty),
-    "overwrites-gradients": Student("does not add up at shared nodes", 18, overwrites_gradients),
-    "several-mistakes": Student("a mistake in each of three questions", 16, several_mistakes),
+    "overwrites-gradients": Student("does not add up at shared nodes", 19, overwrites_gradients),
+    "several-mistakes": Student("a mistake in each of three questions", 17, several_mistakes),
     "first-three": Student("solves the first three questions", 10, first_three_questions),
     "infinite-loop": Student("loops for ever in question 4, solves the rest", 17, infinite_loop),
     "os-exit": Student("ends the process in question 5, solves the rest", 17, os_exit),

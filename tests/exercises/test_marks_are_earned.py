@@ -103,6 +103,23 @@ def test_a_wrong_solution_loses_exactly_the_checks_it_says(path, submitted):
     assert failed.keys() == read_answers(SOLUTIONS / path).loses, failed
 
 
+@pytest.mark.parametrize("path", WRONG)
+def test_what_the_visible_test_sees_the_checks_see(path, submitted, grader):
+    """A wrong answer that fails the test of its question does not keep all of its points."""
+    shown = grader.display(path.split("/")[0], answered(path))
+    failed = {
+        cell.metadata.nbgrader.grade_id
+        for cell in shown.cells
+        for output in cell.get("outputs", ())
+        if output.output_type == "error"
+    }
+    full = {q.grade_id for q in submitted[path].result().questions if q.score == q.points}
+    # A question that builds on another one fails its visible test with it: see the notebook.
+    own = {check.split("/")[0] for check in read_answers(SOLUTIONS / path).loses}
+    assert not failed or failed & own
+    assert failed & full <= {"training", "backward"} - own
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_check_is_lost_by_some_wrong_solution(name, grader):
     lost = set().union(*(read_answers(p).loses for p in (SOLUTIONS / name / "wrong").glob("*.py")))

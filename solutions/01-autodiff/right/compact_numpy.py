@@ -88,9 +88,10 @@ def train(x, y, parameters, learning_rate, steps):
     history = []
     while len(history) < steps:
         loss = network_loss(x, y, *parameters)
+        for p in parameters:
+            p.grad = None
         backward(loss)
         for p in parameters:
             p.value -= learning_rate * p.grad
-            p.grad = None
         history += [loss.value.item()]
     return history

@@ -1,6 +1,6 @@
 """`+=` on an array adds into it, and other nodes hold the same array as their gradient."""
 
-LOSES = {"accumulation/shared_arrays"}
+LOSES = {"accumulation/arrays_stay"}
 
 
 # %% accumulation-answer

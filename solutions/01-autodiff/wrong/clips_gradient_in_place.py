@@ -1,6 +1,6 @@
 """relu's rule writes zeros into the upstream gradient itself, which other nodes may hold too."""
 
-LOSES = {"local-derivatives/functions"}
+LOSES = {"local-derivatives/relu"}
 
 
 # %% local-derivatives-answer

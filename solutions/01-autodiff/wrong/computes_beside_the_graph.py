@@ -1,6 +1,6 @@
 """The loss is computed with the values: the number is right, but the graph does not lead back to the parameters."""
 
-LOSES = {"network-loss/network"}
+LOSES = {"network-loss/loss_graph"}
 
 
 # %% network-loss-answer

@@ -1,10 +1,13 @@
 """The rules return the local derivative alone: right only where the upstream gradient is 1."""
 
 LOSES = {
-    "local-derivatives/sum_and_difference",
-    "local-derivatives/product",
-    "local-derivatives/quotient",
-    "local-derivatives/functions",
+    "local-derivatives/add_and_subtract",
+    "local-derivatives/multiply",
+    "local-derivatives/divide",
+    "local-derivatives/exp",
+    "local-derivatives/log",
+    "local-derivatives/tanh",
+    "local-derivatives/relu",
 }
 
 

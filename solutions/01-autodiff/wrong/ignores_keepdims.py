@@ -1,6 +1,6 @@
 """The summed axis is put back into the gradient even where keepdims has left it there."""
 
-LOSES = {"shape-rules/sum_with_kept_axes"}
+LOSES = {"shape-rules/sum_with_keepdims"}
 
 
 # %% shape-rules-answer

@@ -1,6 +1,6 @@
 """The gradients of all steps so far add up: `.grad` is never set back."""
 
-LOSES = {"training/descent"}
+LOSES = {"training/clearing"}
 
 
 # %% training-answer

@@ -1,6 +1,6 @@
 """The factors of the matrix product's gradients, in the wrong order: the shapes only fit if all are square."""
 
-LOSES = {"shape-rules/matrix_product"}
+LOSES = {"shape-rules/matmul_a", "shape-rules/matmul_b"}
 
 
 # %% shape-rules-answer

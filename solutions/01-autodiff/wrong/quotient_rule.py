@@ -1,6 +1,6 @@
 """The derivative of a / b by b, without its minus and with b instead of its square."""
 
-LOSES = {"local-derivatives/quotient"}
+LOSES = {"local-derivatives/divide"}
 
 
 # %% local-derivatives-answer

@@ -1,6 +1,6 @@
 """Both inputs of a - b get the upstream gradient with a plus."""
 
-LOSES = {"local-derivatives/sum_and_difference"}
+LOSES = {"local-derivatives/add_and_subtract"}
 
 
 # %% local-derivatives-answer

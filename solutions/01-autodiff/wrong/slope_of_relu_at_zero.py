@@ -1,6 +1,6 @@
 """relu passes the gradient on at 0 too."""
 
-LOSES = {"local-derivatives/functions"}
+LOSES = {"local-derivatives/relu"}
 
 
 # %% local-derivatives-answer

@@ -1,6 +1,6 @@
 """The gradient of a sum is left to broadcasting: right only where the summed axis was the first, or was kept."""
 
-LOSES = {"shape-rules/sum_over_an_axis"}
+LOSES = {"shape-rules/sum_over_an_axis", "shape-rules/sum_over_a_negative_axis"}
 
 
 # %% shape-rules-answer

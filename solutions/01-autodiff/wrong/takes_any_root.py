@@ -1,6 +1,6 @@
 """A root of several numbers is started with ones, and a gradient of any shape is taken."""
 
-LOSES = {"backward/start"}
+LOSES = {"backward/refuses"}
 
 
 # %% backward-answer

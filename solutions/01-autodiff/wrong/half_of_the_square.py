@@ -1,0 +1,9 @@
+"""One factor of the square is a plain array, so its half of the gradient is lost."""
+
+LOSES = {"network-loss/loss_graph"}
+
+
+# %% network-loss-answer
+def network_loss(x, y, w1, b1, w2, b2):
+    error = tanh(x @ w1 + b1) @ w2 + b2 - y
+    return (error * error.value).sum() / len(x)
