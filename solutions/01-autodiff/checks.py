@@ -161,26 +161,33 @@ def sum_with_keepdims(ns, rng):
     return try_sum(ns, rng, [(shape, {"axis": axis, "keepdims": True}) for shape, axis in cases])
 
 
-# Question 4: the order. A graph is known by its root alone, and each node by its value. Beside it
-# there are nodes that the root was not computed from.
+# Question 4: the order. A graph is known by its root alone, and each node by its value. The memory
+# holds nodes that the root was not computed from, too, and nothing says which those are.
 
 
 def new_node(ns, rng, parents=()):
     return ns["Node"](rng.uniform(0.3, 0.7), parents)
 
 
+def mixed(ns, rng, nodes):
+    """The nodes among others that were computed from them and from each other, in no order."""
+    for _ in range(3 + len(nodes) // 4):
+        parents = [nodes[j] for j in rng.integers(0, len(nodes), size=2)]
+        nodes = [*nodes, new_node(ns, rng, parents)]
+    return [nodes[j] for j in rng.permutation(len(nodes))]
+
+
 def random_graph(ns, rng, size):
-    """The root of a graph of so many nodes, and others that were computed from some of them."""
-    nodes, others = [], []
+    """The root of a graph of so many nodes, and all nodes that there are."""
+    nodes = []
     for i in range(size - 1):
         count = rng.integers(0, 4) if i > 1 else 0
         nodes.append(new_node(ns, rng, [nodes[j] for j in rng.integers(0, max(i, 1), size=count)]))
-        others.append(new_node(ns, rng, [nodes[rng.integers(0, i + 1)]]))
     used = {id(parent) for node in nodes for parent in node.parents}
     ends = [node for node in nodes if id(node) not in used]
+    before = mixed(ns, rng, nodes) if nodes else []
     root = new_node(ns, rng, [ends[j] for j in rng.permutation(len(ends))])
-    others.append(new_node(ns, rng, [root]))
-    return root, others
+    return root, mixed(ns, rng, [*before, root])
 
 
 def values_but(root, order):
@@ -189,7 +196,7 @@ def values_but(root, order):
 
 def every_node_once(ns, rng):
     for size in [1, 4, 6, 10, 20, 40]:
-        root, _others = random_graph(ns, rng, size)
+        root, _nodes = random_graph(ns, rng, size)
         order = list(ns["topological_order"](root))
         yield f"{size} nodes: the length of the list", len(order)
         yield f"{size} nodes: the root is in the list", sum(node is root for node in order)
@@ -214,38 +221,36 @@ def flow(order, root):
 
 def parents_first(ns, rng):
     for number, size in enumerate([1, 4, 6, 10, 10, 20, 40], start=1):
-        root, _others = random_graph(ns, rng, size)
+        root, _nodes = random_graph(ns, rng, size)
         yield f"graph {number}, {size} nodes", flow(ns["topological_order"](root), root)
 
 
 def tower(ns, rng, storeys):
     """The top of a tower: from each storey two paths lead to the next, 2 ** storeys in all."""
-    top = new_node(ns, rng)
-    others = [new_node(ns, rng, [top])]
+    nodes = [new_node(ns, rng)]
     for _ in range(storeys):
-        left, right = new_node(ns, rng, [top]), new_node(ns, rng, [top])
-        top = new_node(ns, rng, [left, right])
-    return top, others
+        left, right = (new_node(ns, rng, [nodes[-1]]) for _ in range(2))
+        nodes += [left, right, new_node(ns, rng, [left, right])]
+    return nodes[-1], mixed(ns, rng, nodes[-20:])
 
 
 def shared_nodes_once(ns, rng):
     for storeys in [2, 8, 100]:
-        top, _others = tower(ns, rng, storeys)
+        top, _nodes = tower(ns, rng, storeys)
         values = values_but(top, ns["topological_order"](top))
         yield f"2 to the power of {storeys} paths", values
 
 
 def chain(ns, rng, size):
-    end = new_node(ns, rng)
-    others = [new_node(ns, rng, [end])]
+    nodes = [new_node(ns, rng)]
     for _ in range(size - 1):
-        end = new_node(ns, rng, [end])
-    return end, others
+        nodes.append(new_node(ns, rng, [nodes[-1]]))
+    return nodes[-1], mixed(ns, rng, nodes[-20:])
 
 
 def deep_chain(ns, rng):
     for size in [100, 10_000, 100_000]:
-        end, _others = chain(ns, rng, size)
+        end, _nodes = chain(ns, rng, size)
         values = values_but(end, ns["topological_order"](end))
         yield f"a chain of {size:,} nodes: how many", len(values)
         yield f"a chain of {size:,} nodes: which", values[:: max(size // 100, 1)]

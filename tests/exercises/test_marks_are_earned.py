@@ -8,6 +8,7 @@ says.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from concurrent.futures import Future
 
 import pytest
@@ -41,6 +42,27 @@ def ignorant(name: str, result: str) -> NotebookNode:
             functions = re.findall(r"^def (\w+)", cell.source, re.MULTILINE)
             cell.source = "\n".join(f"def {f}(*a, **k): return {result}" for f in functions)
     return notebook
+
+
+def errors_by_cell(shown: NotebookNode) -> dict[str, str]:
+    """The messages of the cells that failed in a run for feedback, by their grade_id."""
+    return {
+        cell.metadata.nbgrader.grade_id: output.evalue
+        for cell in shown.cells
+        for output in cell.get("outputs", ())
+        if output.output_type == "error"
+    }
+
+
+def questions_of(name: str, parts: Iterable[str]) -> set[str]:
+    """The questions whose answer cells these are: each is marked at the next test cell."""
+    found, question = set(), ""
+    for cell in reversed(read_source(SOLUTIONS / name).cells):
+        metadata = cell.metadata.nbgrader
+        question = metadata.grade_id if metadata.grade else question
+        if metadata.grade_id in parts:
+            found.add(question)
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +109,7 @@ def test_other_right_solutions_earn_every_point(path, submitted):
 @pytest.mark.parametrize("path", RIGHT)
 def test_other_right_solutions_pass_every_visible_test(path, grader):
     shown = grader.display(path.split("/")[0], answered(path))
-    errors = {
-        cell.metadata.nbgrader.grade_id: output.evalue
-        for cell in shown.cells
-        for output in cell.get("outputs", ())
-        if output.output_type == "error"
-    }
-    assert errors == {}
+    assert errors_by_cell(shown) == {}
 
 
 @pytest.mark.parametrize("path", WRONG)
@@ -104,20 +120,16 @@ def test_a_wrong_solution_loses_exactly_the_checks_it_says(path, submitted):
 
 
 @pytest.mark.parametrize("path", WRONG)
-def test_what_the_visible_test_sees_the_checks_see(path, submitted, grader):
-    """A wrong answer that fails the test of its question does not keep all of its points."""
-    shown = grader.display(path.split("/")[0], answered(path))
-    failed = {
-        cell.metadata.nbgrader.grade_id
-        for cell in shown.cells
-        for output in cell.get("outputs", ())
-        if output.output_type == "error"
-    }
-    full = {q.grade_id for q in submitted[path].result().questions if q.score == q.points}
-    # A question that builds on another one fails its visible test with it: see the notebook.
-    own = {check.split("/")[0] for check in read_answers(SOLUTIONS / path).loses}
-    assert not failed or failed & own
-    assert failed & full <= {"training", "backward"} - own
+def test_what_the_visible_test_of_a_question_sees_costs_points_of_it(path, grader, submitted):
+    name = path.split("/")[0]
+    failed = errors_by_cell(grader.display(name, answered(path))).keys()
+    changed = questions_of(name, read_answers(SOLUTIONS / path).parts)
+    lost = {q.grade_id for q in submitted[path].result().questions if q.score < q.points}
+    assert failed & changed <= lost
+
+
+def test_the_question_of_an_answer_is_the_next_test_cell():
+    assert questions_of("01-autodiff", ["unbroadcast-answer"]) == {"unbroadcast"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -87,9 +87,9 @@ def network_loss(x, y, w1, b1, w2, b2):
 def train(x, y, parameters, learning_rate, steps):
     history = []
     while len(history) < steps:
-        loss = network_loss(x, y, *parameters)
         for p in parameters:
             p.grad = None
+        loss = network_loss(x, y, *parameters)
         backward(loss)
         for p in parameters:
             p.value -= learning_rate * p.grad

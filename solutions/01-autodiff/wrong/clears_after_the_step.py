@@ -1,4 +1,4 @@
-"""Gradients are cleared after each step, so what was in .grad before spoils the first one."""
+"""The gradients are cleared after the step: what .grad held before the first one counts."""
 
 LOSES = {"training/clearing"}
 

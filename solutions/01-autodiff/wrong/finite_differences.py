@@ -1,10 +1,10 @@
-"""Differences with a small step instead of derivatives: close, but only to some ten digits."""
+"""Differences with a small step instead of derivatives: close, but only to some eight digits."""
 
-LOSES = {"local-derivatives/tanh"}
+LOSES = {"local-derivatives/exp", "local-derivatives/log", "local-derivatives/tanh"}
 
 
 # %% local-derivatives-answer
-def slope(f, a, h=1e-6):
+def slope(f, a, h=1e-4):
     return (f(a + h) - f(a - h)) / (2 * h)
 
 

@@ -1,4 +1,4 @@
-"""Every node of the graph gets a .grad, not the leaves alone."""
+""".grad is set on every node, not only on the leaves."""
 
 LOSES = {"backward/leaves_only"}
 
@@ -7,9 +7,9 @@ LOSES = {"backward/leaves_only"}
 def backward(root, gradient=None):
     if gradient is None:
         if root.value.size != 1:
-            raise ValueError("root must hold a single number")
+            raise ValueError("root holds several numbers: take the sum first, or give gradient")
         gradient = np.ones(root.value.shape)
     if np.shape(gradient) != root.value.shape:
-        raise ValueError("gradient must have the shape of the root")
+        raise ValueError(f"gradient is {np.shape(gradient)}, root is {root.value.shape}")
     for node, total in propagate(topological_order(root), gradient).items():
         node.grad = total if node.grad is None else node.grad + total

@@ -1,4 +1,4 @@
-"""The summed axis is put back by slices of the shape, which go wrong where the axis is -1."""
+"""The summed axis is put back by slices of the shape, and `axis + 1` is 0 for the last axis, -1."""
 
 LOSES = {"shape-rules/sum_over_a_negative_axis"}
 

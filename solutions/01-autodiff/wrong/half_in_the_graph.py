@@ -1,4 +1,4 @@
-"""One factor of the square is a plain array, so its half of the gradient is lost."""
+"""One factor of the square is a value: the loss is right, its gradient is half of what it should be."""
 
 LOSES = {"network-loss/loss_graph"}
 

@@ -1,4 +1,4 @@
-"""The losses are those from after each step."""
+"""Each loss is computed anew after the step."""
 
 LOSES = {"training/losses_before"}
 

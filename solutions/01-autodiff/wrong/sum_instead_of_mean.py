@@ -1,4 +1,4 @@
-"""The squared errors are added up and not divided by their number."""
+"""The squared errors are added up, and not divided by their number."""
 
 LOSES = {"network-loss/loss_value"}
 

@@ -1,4 +1,4 @@
-"""Each step goes along the gradient, and so uphill."""
+"""The step goes with the gradient instead of against it."""
 
 LOSES = {"training/one_step", "training/clearing"}
 
