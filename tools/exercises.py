@@ -20,7 +20,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import jupytext
 import nbformat
 from nbformat import NotebookNode
 from nbgrader.converters import GenerateAssignment
@@ -30,6 +29,7 @@ from products import present_files, run, shown, write_products
 from traitlets.config import Config
 
 from dlcourse.grading.assignments.assignment import load_assignment
+from dlcourse.grading.assignments.cells import read_notebook
 from dlcourse.grading.errors import AssignmentError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,12 +43,12 @@ def assignments(solutions: Path) -> list[Path]:
 
 def read_source(assignment: Path) -> NotebookNode:
     """An assignment's notebook with its reference solution; the same bytes whenever it is read."""
-    notebook = jupytext.read(assignment / f"{assignment.name}.md")
+    notebook = read_notebook(assignment / f"{assignment.name}.md")
     notebook.metadata = nbformat.from_dict(METADATA)
     for cell in notebook.cells:
         if "nbgrader" not in cell.metadata:
             start = cell.source.strip().partition("\n")[0]
-            raise ValueError(f"{assignment.name}: this cell needs nbgrader metadata: {start!r}")
+            raise ValueError(f"{assignment.name}: this cell needs an id: {start!r}")
         cell["id"] = cell.metadata.nbgrader.grade_id
         cell.metadata.nbgrader["cell_type"] = cell.cell_type
     nbformat.validate(notebook)

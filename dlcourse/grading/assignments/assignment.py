@@ -2,7 +2,7 @@
 
 It lives in ``solutions/NN-name/``:
 
-* ``NN-name.md``, a MyST Markdown notebook whose cells carry nbgrader's metadata,
+* ``NN-name.md``, a MyST Markdown notebook whose cells say what they are (see `cells`),
 * ``checks.py`` with the hidden checks (only for questions that are marked automatically),
 * ``files/``, optional: what stands beside the notebook when a student opens it.
 """
@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jupytext
 from nbformat import NotebookNode
 from nbgrader.nbgraderformat import MetadataValidator, ValidationError
 from nbgrader.preprocessors import (
@@ -32,6 +31,7 @@ from nbgrader.preprocessors import (
 from nbgrader.utils import is_grade, is_solution, is_task
 
 from dlcourse.grading.assignments import settings
+from dlcourse.grading.assignments.cells import read_notebook
 from dlcourse.grading.errors import AssignmentError, UsageError
 
 Probe = Callable[..., object]
@@ -128,7 +128,7 @@ def load_assignment(folder: Path) -> Assignment:
     name = folder.name
     notebook_path, checks_path = folder / f"{name}.md", folder / "checks.py"
     files = folder / "files"
-    source = jupytext.read(notebook_path)
+    source = read_notebook(notebook_path)
     _verify_cells(source, notebook_path)
     checks_source = checks_path.read_text(encoding="utf-8") if checks_path.is_file() else ""
     module = _run_checks_module(checks_source, checks_path)
@@ -179,7 +179,7 @@ def _verify_cells(notebook: NotebookNode, path: Path) -> None:
         if cell.cell_type == "code" and grade_id(cell) is None:
             raise AssignmentError(
                 f"{path}: code cell {number} has no grade_id, so the grader could not tell it "
-                "from a student's own cell; give it nbgrader metadata (locked, if it is read-only)"
+                "from a student's own cell; give it an id"
             )
 
 
