@@ -75,8 +75,12 @@ $(BOOK): $(ENGINE) $(PAGES) $(wildcard book/_ext/*.py book/_static/*.css book/_s
 	$(BIN)/jupyter-book build . --config _config.yml --toc _toc.yml --path-output build -W -n --keep-going
 	@touch $@
 
-mutate: env ## how many small changes of a package do its tests notice? PLACES= TESTS= COUNT= SEED=
+mutate: env ## do tests notice small changes? PLACES= TESTS= COUNT= SEED=, or ASSIGNMENT=01-autodiff
+ifeq ($(origin ASSIGNMENT),command line)
+	$(BIN)/python tools/mutate_assignment.py $(ASSIGNMENT) --jobs $(JOBS)
+else
 	$(BIN)/python tools/mutate.py $(PLACES) --tests $(TESTS) --count $(COUNT) --seed $(SEED) --jobs $(JOBS)
+endif
 
 links: env ## do the pages that the book cites still exist? (needs the internet)
 	@$(BIN)/python tools/fresh_cells.py build/_build

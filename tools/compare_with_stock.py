@@ -23,7 +23,7 @@ from pathlib import Path
 from nbgrader.api import Gradebook, MissingEntry
 from sample_class import ASSIGNMENT, STUDENTS, write_class
 
-from exercises import assignments, stage
+from exercises import staged_files
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -46,9 +46,10 @@ def stock_course(folder: Path) -> Path:
     (folder / "nbgrader_config.py").write_text(
         "c = get_config()\nc.CourseDirectory.course_id = 'stock'\n"
     )
-    for assignment in assignments(ROOT / "solutions"):
-        if assignment.name == ASSIGNMENT:
-            stage(assignment, folder / "source")
+    for name, content in staged_files(ROOT / "solutions" / ASSIGNMENT).items():
+        path = folder / "source" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
     nbgrader(folder, "generate_assignment", ASSIGNMENT, seconds=STUDENT_SECONDS)
     return folder
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import copy
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
@@ -26,6 +26,10 @@ OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
 
 # Functions whose first two arguments may change places.
 SYMMETRIC = ("min", "max", "np.minimum", "np.maximum", "ops.minimum", "ops.maximum")
+
+
+Change = tuple[ast.expr | ast.stmt, ast.AST | str]  # of which part of a node, and into what
+Operators = Callable[[ast.expr | ast.stmt], Iterator[Change]]
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,14 @@ class Mutant:
         return (data[: self.start] + self.text.encode() + data[self.end :]).decode()
 
 
-def mutants(source: str) -> list[Mutant]:
-    """All changes of a program, in the order of the text."""
+def mutants(source: str, *further: Operators) -> list[Mutant]:
+    """All changes of a program, in the order of the text, those of ``further`` operators too."""
     lines = source.encode().splitlines(keepends=True)
     offsets = [0, *itertools.accumulate(map(len, lines))]
     found = set()
     for node in _relevant(ast.parse(source)):
-        for target, change in _changes(node):
+        every = itertools.chain(_changes(node), *(operators(node) for operators in further))
+        for target, change in every:
             start = offsets[target.lineno - 1] + target.col_offset
             end = offsets[(target.end_lineno or 0) - 1] + (target.end_col_offset or 0)
             new = change if isinstance(change, str) else ast.unparse(change)
@@ -109,20 +114,20 @@ def _is_type_checking(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
 
 
-def _changes(node: ast.expr | ast.stmt) -> Iterator[tuple[ast.expr | ast.stmt, ast.AST | str]]:
+def _changes(node: ast.expr | ast.stmt) -> Iterator[Change]:
     """What may change at a node: which part of it, and into what."""
     match node:
         case ast.BinOp() if type(node.op) in OPERATORS:
-            yield node, _with(node, op=OPERATORS[type(node.op)]())
+            yield node, with_fields(node, op=OPERATORS[type(node.op)]())
         case ast.BoolOp():
-            yield node, _with(node, op=OPERATORS[type(node.op)]())
+            yield node, with_fields(node, op=OPERATORS[type(node.op)]())
             for i in range(len(node.values)):
                 rest = node.values[:i] + node.values[i + 1 :]
-                yield node, rest[0] if len(rest) == 1 else _with(node, values=rest)
+                yield node, rest[0] if len(rest) == 1 else with_fields(node, values=rest)
         case ast.Compare(ops=[op], comparators=[right]) if type(op) in OPERATORS:
-            yield node, _with(node, ops=[OPERATORS[type(op)]()])
+            yield node, with_fields(node, ops=[OPERATORS[type(op)]()])
             if isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Constant):
-                yield node, _with(node, comparators=[ast.Constant(str(right.value)[:-1])])
+                yield node, with_fields(node, comparators=[ast.Constant(str(right.value)[:-1])])
         case ast.UnaryOp(op=ast.USub() | ast.Not()):
             yield node, node.operand
         case ast.Constant(value=bool()):
@@ -140,10 +145,13 @@ def _changes(node: ast.expr | ast.stmt) -> Iterator[tuple[ast.expr | ast.stmt, a
         case ast.Call():
             for i, keyword in enumerate(node.keywords):
                 if keyword.arg not in (None, "strict"):
-                    yield node, _with(node, keywords=node.keywords[:i] + node.keywords[i + 1 :])
+                    yield (
+                        node,
+                        with_fields(node, keywords=node.keywords[:i] + node.keywords[i + 1 :]),
+                    )
             two = len(node.args) >= 2 and not any(isinstance(a, ast.Starred) for a in node.args[:2])
             if two and ast.unparse(node.func) not in SYMMETRIC:
-                yield node, _with(node, args=[node.args[1], node.args[0], *node.args[2:]])
+                yield node, with_fields(node, args=[node.args[1], node.args[0], *node.args[2:]])
         case ast.Return(value=ast.expr()) if ast.unparse(node.value) != "None":
             yield node, "return None"
         case ast.Expr(value=ast.Call()) | ast.Raise() | ast.Continue() | ast.AugAssign():
@@ -152,7 +160,7 @@ def _changes(node: ast.expr | ast.stmt) -> Iterator[tuple[ast.expr | ast.stmt, a
             yield node, "pass"
 
 
-def _with(node: ast.AST, **fields: object) -> ast.AST:
+def with_fields(node: ast.AST, **fields: object) -> ast.AST:
     changed = copy.copy(node)
     for name, value in fields.items():
         setattr(changed, name, value)

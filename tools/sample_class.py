@@ -19,11 +19,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import nbformat
-from answers import read_answers, with_answers
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 from products import run
 
+from dlcourse.grading.assignments.answers import read_answers, with_answers
 from exercises import BEGIN, END, ROOT, read_source
 
 ASSIGNMENT = "01-autodiff"
@@ -281,6 +281,66 @@ def moves_test_cells() -> NotebookNode:
     return notebook
 
 
+def forged_shapes() -> NotebookNode:
+    """Answers with arrays of two thousand million rows without a number, which take no memory."""
+    code = """
+        def unbroadcast(g, shape):
+            return np.empty((2**31 - 1, 0))
+    """
+    return spoiled("unbroadcast", code)
+
+
+def forged_exception() -> NotebookNode:
+    """Raises what is called as a passed check is, with a page as its text."""
+    code = """
+        class passed(Exception):
+            def __str__(self):
+                return "passed</td></tr><script>document.title = '20 / 20'</script>"
+
+
+        def propagate(order, gradient):
+            raise passed
+    """
+    return spoiled("accumulation", code)
+
+
+def nested_outputs() -> NotebookNode:
+    """Shows tags in tags and writes blank lines: what makes readers of pages slow."""
+    code = """
+        from IPython.display import HTML, Markdown, display
+
+        display(HTML("<div>" * 100_000))
+        display(Markdown("\\\\begin{a}" * 20_000))
+        print("\\x1b[1m" * 100_000)
+    """
+    return with_first_cell(perfect(), dedent(code) + "\n" * 40_000 + "1")
+
+
+def answers_elsewhere() -> NotebookNode:
+    """Answers question 1 in a cell of its own, which counts, and question 2 below its test."""
+    notebook, right = solved(*QUESTIONS[2:]), answers()
+    for question, offset in (("local-derivatives", 0), ("unbroadcast", 1)):
+        cell = new_code_cell(right[f"{question}-answer"], id=f"own-{question}")
+        notebook.cells.insert(place(notebook, question) + offset, cell)
+    return notebook
+
+
+def without_metadata() -> NotebookNode:
+    """All metadata of cells is lost, as some editors do it; their ids are as they were."""
+    notebook = perfect()
+    for cell in notebook.cells:
+        cell.metadata = nbformat.from_dict({})
+    return notebook
+
+
+def saved_outputs() -> NotebookNode:
+    """Hands in twenty-five megabytes of outputs that were saved in the notebook."""
+    notebook = perfect()
+    text = nbformat.v4.new_output("stream", text="0123456789abcdef\n" * 1_500_000)
+    notebook.cells[place(notebook, "training")].outputs = [text]
+    return notebook
+
+
 @dataclass(frozen=True)
 class Student:
     """What a student does, and the mark that is due. `make` gives the notebook to hand in, or else
@@ -298,6 +358,13 @@ def write_text(path: Path) -> None:
 
 def link_to_perfect(path: Path) -> None:
     path.symlink_to(Path("..", "..", "perfect", ASSIGNMENT, FILE))
+
+
+def second_copy(path: Path) -> None:
+    """As a browser names a file that is there already; beside it one of macOS's own."""
+    nbformat.write(empty(), path)
+    nbformat.write(perfect(), path.with_name(f"{ASSIGNMENT} (1).ipynb"))
+    path.with_name(f"._{FILE}").write_bytes(b"\0\5\x16\7Mac OS X")
 
 
 STUDENTS: Mapping[str, Student] = {
@@ -319,6 +386,21 @@ STUDENTS: Mapping[str, Student] = {
     "spies": Student("solves question 1, looks for solutions, marks and network", 4, spies),
     "moves-test-cells": Student(
         "solves all; a test cell doubled, one deleted", 20, moves_test_cells
+    ),
+    "forged-shapes": Student(
+        "answers question 2 with huge arrays of nothing, solves the rest", 17, forged_shapes
+    ),
+    "forged-exception": Student(
+        "raises a forged result in question 5, solves the rest", 17, forged_exception
+    ),
+    "nested-outputs": Student("solves all, shows 100,000 nested tags", 20, nested_outputs),
+    "answers-elsewhere": Student("solves all, one answer below its test", 17, answers_elsewhere),
+    "without-metadata": Student(
+        "solves all, in an editor that drops metadata", 20, without_metadata
+    ),
+    "saved-outputs": Student("solves all, with 25 MB of saved outputs", 20, saved_outputs),
+    "second-copy": Student(
+        "solves all in a second file, beside the release as it is", 20, write=second_copy
     ),
     "not-json": Student("hands in a file that is not a notebook", 0, write=write_text),
     "symlink": Student("hands in a link to another student's work", 0, write=link_to_perfect),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import warnings
 from pathlib import Path
 
@@ -14,16 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 from sqlalchemy.exc import DatabaseError
 
-from dlcourse.grading.assignments.assignment import find_assignment, load_assignment
 from dlcourse.grading.assignments.course import open_course
-from dlcourse.grading.assignments.submission import find_students
 from dlcourse.grading.errors import AssignmentError, GraderBusy, GradingError, UsageError
 from dlcourse.grading.marking.marks import Marks
-from dlcourse.grading.pipeline import ClassResult, grade_class
+from dlcourse.grading.pipeline import ClassResult, default_jobs, grade_class, prepared
 from dlcourse.grading.records.summary import printable, terminal_table
 from dlcourse.grading.sandbox.available import SandboxUnavailable
-from dlcourse.grading.sandbox.confinement import require_sandbox
-from dlcourse.grading.sandbox.runs import Runs
 
 DONE, FAILED, USAGE, NO_SANDBOX, BAD_ASSIGNMENT, BUSY, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
@@ -57,7 +52,7 @@ def add_grade_command(commands: argparse._SubParsersAction[argparse.ArgumentPars
     parser.add_argument(
         "--jobs",
         type=_positive,
-        default=len(os.sched_getaffinity(0)),
+        default=default_jobs(),
         metavar="N",
         help="submissions at a time (default: one a core, here %(default)s)",
     )
@@ -115,11 +110,9 @@ def printable_lines(text: str) -> str:
 
 def _grade(arguments: argparse.Namespace, console: Console) -> int:
     course = open_course(arguments.course, arguments.output, arguments.submissions)
-    assignment = load_assignment(find_assignment(arguments.assignment, course.solutions))
-    students = find_students(course.submitted, assignment.name)
-    runs = Runs(hidden=course.private, unsafe_no_sandbox=arguments.unsafe_no_sandbox)
-    if not runs.unsafe_no_sandbox:
-        require_sandbox()
+    assignment, students, runs = prepared(
+        course, arguments.assignment, unsafe_no_sandbox=arguments.unsafe_no_sandbox
+    )
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+from collections.abc import Sequence
 from pathlib import Path
 
 import nbgrader.apps.api
@@ -21,17 +22,14 @@ from nbgrader.utils import notebook_hash
 from traitlets import Bool
 from traitlets.config import Config
 
-from dlcourse.grading.assignments.assignment import find_assignment, load_assignment
 from dlcourse.grading.assignments.course import course_of
-from dlcourse.grading.assignments.submission import SECRET, find_students
+from dlcourse.grading.assignments.submission import SECRET
 from dlcourse.grading.errors import GradingError, UsageError
 from dlcourse.grading.feedback.within_limits import MarkingExporter
 from dlcourse.grading.marking.marks import Marks
-from dlcourse.grading.pipeline import default_jobs, grade_class
+from dlcourse.grading.pipeline import default_jobs, grade_class, prepared
 from dlcourse.grading.records.database import find_alembic
 from dlcourse.grading.records.files import atomic_write
-from dlcourse.grading.sandbox.confinement import require_sandbox
-from dlcourse.grading.sandbox.runs import Runs
 
 MODULES = (
     nbgrader.converters,
@@ -70,18 +68,14 @@ class SandboxedAutograde(Autograde):  # type: ignore[misc]
             raise NbGraderException(f"the grader failed on {', '.join(sorted(failures))}")
 
     def _grade(self) -> dict[str, str]:
-        directory = self.coursedir
-        course = course_of(directory, self.config)
-        name = directory.assignment_id
-        assignment = load_assignment(find_assignment(name, course.solutions))
-        students = self._students(course.submitted, assignment.name)
-        runs = Runs(hidden=course.private, unsafe_no_sandbox=self.unsafe_no_sandbox)
-        if not runs.unsafe_no_sandbox:
-            require_sandbox()
+        course = course_of(self.coursedir, self.config)
+        assignment, students, runs = prepared(
+            course, self.coursedir.assignment_id, unsafe_no_sandbox=self.unsafe_no_sandbox
+        )
         result = grade_class(
             course,
             assignment,
-            students,
+            self._chosen(students, course.submitted),
             runs,
             jobs=default_jobs(),
             regrade=self.force,
@@ -89,19 +83,20 @@ class SandboxedAutograde(Autograde):  # type: ignore[misc]
         )
         return result.failures
 
-    def _students(self, submitted: Path, assignment: str) -> list[str]:
+    def _chosen(self, students: Sequence[str], submitted: Path) -> list[str]:
+        """Those students that nbgrader's settings name."""
         directory = self.coursedir
         excluded = set(directory.student_id_exclude.split(","))
-        students = [
+        chosen = [
             student
-            for student in find_students(submitted, assignment)
+            for student in students
             # Equality first: a student's name may hold characters that a pattern reads otherwise.
             if student == directory.student_id or fnmatch.fnmatchcase(student, directory.student_id)
             if student not in excluded
         ]
-        if not students:
+        if not chosen:
             raise UsageError(f"no student matches {directory.student_id!r} in {submitted}")
-        return students
+        return chosen
 
     def _log_marks(self, student: str, marks: Marks | str) -> None:
         if isinstance(marks, str):

@@ -15,7 +15,7 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -25,26 +25,29 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from dlcourse.grading.assignments.assignment import Assignment
+from dlcourse.grading.assignments.assignment import Assignment, find_assignment, load_assignment
 from dlcourse.grading.assignments.course import Course
 from dlcourse.grading.assignments.rebuild import has_answers, has_known_cells, rebuild, with_names
 from dlcourse.grading.assignments.submission import (
     SECRET,
     Submission,
     SubmissionError,
+    find_students,
     parsed_within_limits,
     read_submission,
 )
 from dlcourse.grading.errors import GraderBusy, GradingError
 from dlcourse.grading.feedback.report import refusal, report, stopped_cells
 from dlcourse.grading.feedback.within_limits import feedback
-from dlcourse.grading.marking.marks import Marks, mark, no_marks, probe_calls
-from dlcourse.grading.marking.reference import reference_answers
+from dlcourse.grading.marking.marks import Marks, mark, no_marks
+from dlcourse.grading.marking.misconceptions import with_misconceptions
+from dlcourse.grading.marking.reference import reference_of
 from dlcourse.grading.records.files import atomic_write
 from dlcourse.grading.records.gradebook import MarkBook, Row, fingerprint_of
 from dlcourse.grading.records.summary import csv_text
+from dlcourse.grading.sandbox.confinement import require_sandbox
 from dlcourse.grading.sandbox.processes import all_ended
-from dlcourse.grading.sandbox.runs import Runs
+from dlcourse.grading.sandbox.runs import NO_FILES, Runs
 
 # What nbgrader's exchange needs beside the notebook and the page, to give the page back.
 EXCHANGED = ("timestamp.txt", SECRET)
@@ -70,6 +73,23 @@ class ClassResult:
     marks_file: Path
 
 
+def prepared(
+    course: Course, name: str, *, unsafe_no_sandbox: bool
+) -> tuple[Assignment, list[str], Runs]:
+    """What it takes to grade an assignment: the assignment, its students, and a sandbox that works.
+
+    Raises:
+        UsageError: There is no such assignment, or nobody has handed anything in.
+        AssignmentError: The assignment is at fault.
+        SandboxUnavailable: There is nothing to run student code in.
+    """
+    assignment = load_assignment(find_assignment(name, course.solutions))
+    students = find_students(course.submitted, assignment.name)
+    if not unsafe_no_sandbox:
+        require_sandbox()
+    return assignment, students, Runs(hidden=course.private, unsafe_no_sandbox=unsafe_no_sandbox)
+
+
 def grade_class(
     course: Course,
     assignment: Assignment,
@@ -93,7 +113,7 @@ def grade_class(
 
         def grade(student: str) -> tuple[Graded, str] | None:
             folder = course.submitted / student / assignment.name
-            submission = read_submission(student, folder, assignment.name)
+            submission = read_submission(student, folder, assignment.name, assignment.student_files)
             fingerprint = _fingerprint(assignment, submission, runs)
             unchanged = recorded.get(student) == fingerprint
             if unchanged and _autograded(course, assignment, student).is_file():
@@ -145,13 +165,25 @@ def grade_submission(assignment: Assignment, submission: Submission, runs: Runs)
         problem = str(error)
         return Graded(submission, no_marks(assignment, problem), None, refusal(assignment, problem))
     notebook = rebuild(assignment.release, student_notebook)
-    reference = reference_answers(assignment, runs)
-    calls = probe_calls(assignment, reference, runs.limits_of(assignment).probe_seconds)
-    marks = mark(assignment, notebook, reference, runs.probe(assignment, notebook, calls))
-    displayed = runs.display(assignment, notebook)
+    marks = marks_of(assignment, notebook, runs, submission.files)
+    limits = reference_of(assignment, runs).limits
+    displayed = runs.display(assignment, notebook, limits, submission.files)
     if stops := stopped_cells(displayed):
         marks = replace(marks, reason="; ".join(filter(None, [*stops, marks.reason])))
     return Graded(submission, marks, notebook, report(assignment, displayed, marks))
+
+
+def marks_of(
+    assignment: Assignment,
+    notebook: NotebookNode,
+    runs: Runs,
+    own_files: Mapping[str, bytes] = NO_FILES,
+) -> Marks:
+    """Run the probes on a rebuilt notebook, beside a student's own files; mark what they return."""
+    reference = reference_of(assignment, runs)
+    run = runs.probe(assignment, notebook, reference.calls, reference.limits, own_files)
+    marks = mark(assignment, notebook, reference.answers, run)
+    return with_misconceptions(marks, assignment, reference, run.answers, runs)
 
 
 def _with_the_work(
@@ -217,7 +249,7 @@ def _write_feedback(course: Course, assignment: Assignment, row: Row) -> None:
     if not notebook.is_file():
         return
     content = notebook.read_text(encoding="utf-8")
-    state = hashlib.sha256(f"{content}\n{row}\n{_grader_version()}".encode()).hexdigest()
+    state = hashlib.sha256(f"{content}\n{row}\n{grader_version()}".encode()).hexdigest()
     if page.is_file() and shown.is_file() and shown.read_text() == state:
         return
     html = feedback(
@@ -270,17 +302,18 @@ def _fingerprint(assignment: Assignment, submission: Submission, runs: Runs) -> 
         str(submission.timestamp),
         submission.notes,
         submission.secret,
+        sorted(submission.files),
         asdict(runs.limits),
         runs.unsafe_no_sandbox,
-        _grader_version(),
+        grader_version(),
     ]
-    contents = [submission.content, *submission.others.values()]
+    contents = [submission.content, *submission.others.values(), *submission.files.values()]
     digests = [hashlib.sha256(content).hexdigest() for content in contents]
     return fingerprint_of("".join(digests).encode(), json.dumps(parts).encode())
 
 
 @functools.cache
-def _grader_version() -> str:
+def grader_version() -> str:
     """The grader's own source, and the packages that student code meets."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.rglob("*.py")):

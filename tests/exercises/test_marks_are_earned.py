@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 
 import pytest
-from answers import read_answers, with_answers
 from exercise_grader import ROOT, Grader, outcomes
 from nbformat import NotebookNode
 
+from dlcourse.grading.assignments.answers import read_answers, with_answers
 from dlcourse.grading.marking.marks import PASSED, Marks
 from exercises import assignments, read_source
 
@@ -126,6 +126,15 @@ def test_what_the_visible_test_of_a_question_sees_costs_points_of_it(path, grade
     changed = questions_of(name, read_answers(SOLUTIONS / path).parts)
     lost = {q.grade_id for q in submitted[path].result().questions if q.score < q.points}
     assert failed & changed <= lost
+
+
+@pytest.mark.parametrize("path", WRONG)
+def test_a_wrong_solution_is_told_its_own_misconception_and_no_other(path, submitted):
+    """Unless it is an attack, or hangs: then there are no data to know it by."""
+    marks, answers = submitted[path].result(), read_answers(SOLUTIONS / path)
+    hangs = any(outcome.partition("took more than")[1] for outcome in outcomes(marks).values())
+    told = [question.behaves_like for question in marks.questions if question.behaves_like]
+    assert told == ([] if answers.attack or hangs else [answers.description])
 
 
 def test_the_question_of_an_answer_is_the_next_test_cell():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 
+import compare_with_stock
 import pytest
-from exercise_grader import Grader
+from compare_with_stock import BEGIN, END, stock_course
+from exercise_grader import ROOT, Grader
 from sample_class import ASSIGNMENT, FILE, STUDENTS, spies, write_class
 
 from dlcourse.grading.marking.marks import Marks
@@ -61,3 +63,21 @@ def test_the_submissions_of_a_real_class_are_never_replaced(tmp_path):
     with pytest.raises(FileExistsError, match="other students"):
         write_class(tmp_path)
     assert file.read_text() == "her answers"
+
+
+def test_the_readmes_table_has_this_class_and_its_marks():
+    """`make compare` writes it; that it is of today's class is seen without running stock."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split(BEGIN)[1].split(END)[0]
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    found = {name.strip("`"): (what, earned, ours) for name, what, earned, _, ours in rows}
+    marks = {name: f"{student.mark:g}" for name, student in STUDENTS.items()}
+    assert found == {n: (STUDENTS[n].what, mark, mark) for n, mark in marks.items()}
+
+
+def test_the_course_that_stock_nbgrader_is_given_is_complete(tmp_path, monkeypatch):
+    ran = []
+    monkeypatch.setattr(compare_with_stock, "nbgrader", lambda *a, **_: ran.append(a))
+    course = stock_course(tmp_path / "course")
+    assert ran == [(course, "generate_assignment", ASSIGNMENT)]
+    assert (course / "source" / ASSIGNMENT / FILE).is_file()
+    assert (course / "source" / ASSIGNMENT / "graph.svg").is_file()

@@ -506,7 +506,7 @@ def test_without_a_sandbox_nothing_is_graded(
     def missing() -> None:
         raise SandboxUnavailable("apt-get install bubblewrap")
 
-    monkeypatch.setattr(cli, "require_sandbox", missing)
+    monkeypatch.setattr(pipeline, "require_sandbox", missing)
     before = state(course)
     assert grade(course, "--regrade") == cli.NO_SANDBOX
     assert "apt-get install bubblewrap" in capsys.readouterr().err

@@ -55,7 +55,7 @@ HOSTILE = {
     "nested": "from IPython.display import HTML\nHTML('<b>' * 200_000)",
     "blank": "\n" * 100_000 + "x = 1",
     "loud": "for i in range(40): print('x' * 1_000_000)",
-    "markup": "from IPython.display import HTML\nHTML('<a href=' * 60_000)",
+    "markup": "from IPython.display import HTML\nHTML('<a href=' * 120_000)",
 }
 
 

@@ -10,8 +10,8 @@ from nbformat import NotebookNode
 
 from dlcourse.grading.assignments.assignment import Assignment, load_assignment
 from dlcourse.grading.assignments.rebuild import rebuild
-from dlcourse.grading.marking.marks import Marks, mark, probe_calls
-from dlcourse.grading.marking.reference import reference_answers
+from dlcourse.grading.marking.marks import Marks
+from dlcourse.grading.pipeline import marks_of
 from dlcourse.grading.sandbox.limits import Limits
 from dlcourse.grading.sandbox.runs import Runs
 
@@ -35,12 +35,7 @@ class Grader:
         """The marks of a student's notebook for an assignment."""
 
         def run(assignment: Assignment) -> Marks:
-            rebuilt = rebuild(assignment.release, notebook)
-            reference = reference_answers(assignment, self.runs)
-            calls = probe_calls(
-                assignment, reference, self.runs.limits_of(assignment).probe_seconds
-            )
-            return mark(assignment, rebuilt, reference, self.runs.probe(assignment, rebuilt, calls))
+            return marks_of(assignment, rebuild(assignment.release, notebook), self.runs)
 
         return self.pool.submit(run, self.assignments[name])
 

@@ -4,7 +4,8 @@ It lives in ``solutions/NN-name/``:
 
 * ``NN-name.md``, a MyST Markdown notebook whose cells say what they are (see `cells`),
 * ``checks.py`` with the hidden checks (only for questions that are marked automatically),
-* ``files/``, optional: what stands beside the notebook when a student opens it.
+* ``files/``, optional: what stands beside the notebook when a student opens it,
+* ``wrong/``, optional: wrong solutions, whose misconceptions students are told (see `answers`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from nbgrader.preprocessors import (
 from nbgrader.utils import is_grade, is_solution, is_task
 
 from dlcourse.grading.assignments import settings
+from dlcourse.grading.assignments.answers import Answers, read_answers
 from dlcourse.grading.assignments.cells import read_notebook
 from dlcourse.grading.errors import AssignmentError, UsageError
 
@@ -56,11 +58,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Question:
-    """A cell that earns marks. One without checks is marked by a person, as in nbgrader."""
+    """A cell that earns marks. One without checks is marked by a person, as in nbgrader.
+
+    ``imports`` are the packages that may be imported while its checks run.
+    """
 
     grade_id: str
     points: float
     checks: tuple[Check, ...]
+    imports: tuple[str, ...]
 
     @property
     def automatic(self) -> bool:
@@ -71,7 +77,8 @@ class Question:
 class Assignment:
     """All that the grader knows of an assignment. ``digest`` changes whenever any of it does.
 
-    ``source`` holds the reference solution; ``release`` is what students get.
+    ``source`` holds the reference solution; ``release`` is what students get. ``student_files`` are
+    the names of files that they may hand in beside the notebook.
     """
 
     name: str
@@ -81,14 +88,20 @@ class Assignment:
     checks_source: str
     rtol: float
     atol: float
-    imports: tuple[str, ...]
+    student_files: tuple[str, ...]
     limits: Mapping[str, Any]
+    wrong: tuple[Answers, ...]
     files: Path | None
     digest: str
 
     @property
     def checks(self) -> tuple[Check, ...]:
         return tuple(check for question in self.questions for check in question.checks)
+
+    @property
+    def imports(self) -> tuple[str, ...]:
+        """What may be imported in some question; in the run for feedback all of it is there."""
+        return tuple(sorted({name for question in self.questions for name in question.imports}))
 
     @property
     def file_paths(self) -> tuple[Path, ...]:
@@ -133,18 +146,21 @@ def load_assignment(folder: Path) -> Assignment:
     checks_source = checks_path.read_text(encoding="utf-8") if checks_path.is_file() else ""
     module = _run_checks_module(checks_source, checks_path)
     checks = _read_checks(module, checks_path)
+    imports = settings.imports(module, checks_path)
+    given = [path.relative_to(files).parts[0] for path in _files_of(files)]
     return Assignment(
         name=name,
         source=source,
         release=release_notebook(source),
-        questions=_questions(source, checks, notebook_path),
+        questions=_questions(source, checks, imports, notebook_path),
         checks_source=checks_source,
         rtol=settings.tolerance(module, "RTOL", checks_path),
         atol=settings.tolerance(module, "ATOL", checks_path),
-        imports=settings.imports(module, checks_path),
+        student_files=settings.student_files(module, [*given, f"{name}.ipynb"], checks_path),
         limits=settings.limits(module, checks_path),
+        wrong=_read_wrong(folder / "wrong", source, checks),
         files=files if files.is_dir() and any(files.iterdir()) else None,
-        digest=_digest(notebook_path, checks_path, files),
+        digest=_digest(notebook_path, checks_path, files, folder / "wrong"),
     )
 
 
@@ -216,7 +232,7 @@ def _read_checks(module: Mapping[str, Any], path: Path) -> tuple[Check, ...]:
 
 
 def _questions(
-    notebook: NotebookNode, checks: tuple[Check, ...], path: Path
+    notebook: NotebookNode, checks: tuple[Check, ...], imports: tuple[str, ...], path: Path
 ) -> tuple[Question, ...]:
     questions = []
     unplaced = {check.grade_id for check in checks}
@@ -237,7 +253,9 @@ def _questions(
                 f"{path}: {name} is worth {points:g} points, but its checks in checks.py "
                 f"add up to {sum(check.points for check in own):g}"
             )
-        questions.append(Question(name, points, own))
+        further = cell.metadata.get("dlcourse", {}).get("imports", ())
+        allowed = settings.with_always({*imports, *further}, f"{path}: {name}: imports")
+        questions.append(Question(name, points, own, allowed))
     if unplaced:
         names = ", ".join(sorted(unplaced))
         raise AssignmentError(f"{path}: no test cell for the checks of {names}")
@@ -246,17 +264,42 @@ def _questions(
     return tuple(questions)
 
 
-def _digest(notebook: Path, checks: Path, files: Path) -> str:
+def _read_wrong(
+    folder: Path, source: NotebookNode, checks: tuple[Check, ...]
+) -> tuple[Answers, ...]:
+    known = {check.name for check in checks}
+    cells = {grade_id(cell) for cell in source.cells if is_solution(cell)}
+    found = []
+    for path in sorted(folder.glob("*.py")):
+        try:
+            answers = read_answers(path)
+        except (ValueError, SyntaxError) as error:
+            raise AssignmentError(f"{path}: {error}") from error
+        if unknown := sorted({*(answers.loses - known), *(answers.parts.keys() - cells)}):
+            raise AssignmentError(
+                f"{path}: there is no check or answer cell {', '.join(unknown)} in the assignment"
+            )
+        found.append(answers)
+    return tuple(found)
+
+
+def _digest(notebook: Path, checks: Path, *folders: Path) -> str:
     digest = hashlib.sha256()
-    for path in _existing(notebook, checks, files):
+    for path in _existing(notebook, checks, *folders):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(notebook.parent)}:{len(content)}:".encode())
         digest.update(content)
     return digest.hexdigest()
 
 
-def _existing(notebook: Path, checks: Path, files: Path) -> Iterator[Path]:
+def _existing(notebook: Path, checks: Path, *folders: Path) -> Iterator[Path]:
     yield notebook
     if checks.is_file():
         yield checks
-    yield from sorted(path for path in files.rglob("*") if path.is_file())
+    for folder in folders:
+        yield from _files_of(folder)
+
+
+def _files_of(folder: Path) -> list[Path]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if "__pycache__" not in path.parts)

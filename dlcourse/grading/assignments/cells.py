@@ -3,6 +3,7 @@
     id: sum-text                       text or code that is given, and locked
     id: sum-answer, answer: true       an answer; the checks of the test below it mark it
     id: sum, points: 3                 a test, after which the checks of that name run
+    ..., imports: [torch]              the same, where these packages may be imported, too
     id: essay, answer: true, points: 5 an answer that a person marks
     id: drawing, task: true, points: 5 a task: what is added below it a person marks
 
@@ -22,7 +23,7 @@ from nbformat import NotebookNode
 from dlcourse.grading.errors import AssignmentError
 
 SCHEMA_VERSION = 3
-FORM = "id, and as it needs: answer: true, task: true, points: a number above 0"
+FORM = "id, and as it needs: answer: true, task: true, points: a number above 0, imports: [...]"
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -46,7 +47,7 @@ def expand(cell: NotebookNode) -> None:
     }
     if not short:
         return
-    if unknown := sorted(set(short) - {"id", "answer", "task", "points"}):
+    if unknown := sorted(set(short) - {"id", "answer", "task", "points", "imports"}):
         raise ValueError(f"found {', '.join(unknown)} in its metadata; expected {FORM}")
     if "nbgrader" in cell.metadata:
         raise ValueError(f"expected either nbgrader's metadata or {FORM}; found both")
@@ -54,6 +55,8 @@ def expand(cell: NotebookNode) -> None:
         {name: value for name, value in cell.metadata.items() if name not in short}
         | {"nbgrader": _nbgrader(short)}
     )
+    if "imports" in short:
+        cell.metadata["dlcourse"] = {"imports": _imports(short)}
 
 
 def _nbgrader(short: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,3 +83,12 @@ def _nbgrader(short: Mapping[str, Any]) -> dict[str, Any]:
         "task": task,
     }
     return metadata if points is None else metadata | {"points": points}
+
+
+def _imports(short: Mapping[str, Any]) -> list[str]:
+    names, is_test = short["imports"], "points" in short and not short.get("answer")
+    if not is_test or short.get("task"):
+        raise ValueError(f"{short['id']}: imports belong to a test, which has points and no answer")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{short['id']}: imports must be a list of names, not {names!r}")
+    return names

@@ -11,7 +11,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from dlcourse.grading.errors import UsageError
 from dlcourse.grading.limited import OutOfLimitsError, limited
 
 MAX_NOTEBOOK_BYTES = 100 << 20  # with saved outputs, which are dropped
+MAX_FILE_BYTES = 1 << 20
 MAX_OTHERS = 4
 MAX_TIMESTAMP_BYTES = 100
 MAX_SECRET_BYTES = 1000
@@ -46,6 +47,7 @@ class Submission:
     ``notes`` are remarks that cost nothing (another file name, an unreadable timestamp).
     ``secret`` is what nbgrader's exchange gave to the student alone, to fetch the feedback with.
     ``others`` are further notebooks of the folder, by name: the work may be in one of them.
+    ``files`` are those that the assignment takes beside the notebook, by name.
     """
 
     student: str
@@ -55,6 +57,7 @@ class Submission:
     notes: tuple[str, ...] = ()
     secret: str | None = None
     others: Mapping[str, bytes] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def find_students(directory: Path, assignment: str) -> list[str]:
@@ -89,8 +92,13 @@ def find_students(directory: Path, assignment: str) -> list[str]:
     return sorted(students)
 
 
-def read_submission(student: str, folder: Path, notebook: str) -> Submission:
-    """Read ``folder/notebook.ipynb``; neither STUDENT nor ASSIGNMENT nor the file may be a link."""
+def read_submission(
+    student: str, folder: Path, notebook: str, taken: Collection[str] = ()
+) -> Submission:
+    """Read ``folder/notebook.ipynb``; neither STUDENT nor ASSIGNMENT nor the file may be a link.
+
+    ``taken`` are the names of the files that may lie beside it.
+    """
     try:
         descriptor = _open_folder(folder)
     except SubmissionError as error:
@@ -107,7 +115,9 @@ def read_submission(student: str, folder: Path, notebook: str) -> Submission:
         except SubmissionError as error:
             return Submission(student, b"", str(error), timestamp, notes, secret)
         further = _read_others(descriptor, others)
-        return Submission(student, content, None, timestamp, notes, secret, further)
+        files, remarks = _read_files(descriptor, taken)
+        notes += remarks
+        return Submission(student, content, None, timestamp, notes, secret, further, files)
     finally:
         os.close(descriptor)
 
@@ -199,6 +209,23 @@ def _read_others(folder: int, names: list[str]) -> dict[str, bytes]:
         with suppress(SubmissionError):
             found[name] = _read_file(folder, name, MAX_NOTEBOOK_BYTES)
     return found
+
+
+def _read_files(folder: int, taken: Collection[str]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """What is taken beside the notebook, and notes on what lies there and is not."""
+    found, notes = {}, []
+    present = sorted(os.listdir(folder))
+    for name in sorted(taken):
+        if name in present:
+            try:
+                found[name] = _read_file(folder, name, MAX_FILE_BYTES)
+            except SubmissionError as error:
+                notes.append(f"{name!r} was not taken: {error}")
+    modules = [name for name in present if name.endswith(".py") and name not in taken]
+    if modules := [name for name in modules if not name.startswith(".")][:MAX_OTHERS]:
+        names = ", ".join(map(repr, modules))
+        notes.append(f"also found, and not there when the notebook ran: {names}")
+    return found, tuple(notes)
 
 
 def _shared_with(student: str, folder: Path, name: str, descriptor: int) -> tuple[str, ...]:

@@ -115,6 +115,9 @@ def _check_report(question: QuestionMark) -> NotebookNode:
     html = (
         f'<p><b>{title}</b></p>\n<table class="checks">\n<tbody>{"".join(rows)}</tbody>\n</table>'
     )
+    if question.behaves_like:
+        html += f"\n<p><b>Behaves like:</b> {escape(question.behaves_like)}</p>"
+        lines.append(f"Behaves like: {question.behaves_like}")
     data = {"text/html": html, "text/plain": "\n".join(lines)}
     output: NotebookNode = nbformat.v4.new_output("display_data", data=data)
     return output

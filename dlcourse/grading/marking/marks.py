@@ -19,7 +19,6 @@ from dlcourse.grading.sandbox.events import ProbeResult
 from dlcourse.grading.sandbox.execute import ProbeCall, ProbeRun
 
 PASSED = "passed"
-TIMES_THE_REFERENCE = 10
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,14 @@ class CheckMark:
 
 @dataclass(frozen=True)
 class QuestionMark:
-    """The mark of a question; ``score`` is None while it waits for a person to mark it."""
+    """The mark of a question; ``score`` is None while it waits for a person to mark it.
+    ``behaves_like`` is the sentence that names a misconception, "" where none is known."""
 
     grade_id: str
     points: float
     score: float | None
     checks: tuple[CheckMark, ...] = ()
+    behaves_like: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,34 +64,18 @@ class Marks:
         return sum(question.points for question in self.questions)
 
 
-def probe_calls(
-    assignment: Assignment,
-    reference: Mapping[str, ProbeResult] | None = None,
-    probe_seconds: float = 0.0,
-) -> list[ProbeCall]:
-    """The calls of every check. Its seed is the same for the reference and for all students.
-
-    Args:
-        assignment: Whose checks.
-        reference: The results of the reference solution, if they are known.
-        probe_seconds: What a check may compute at least; it has ``TIMES_THE_REFERENCE`` times what
-            the reference needs where that is more.
-    """
-
-    def seconds(check: Check) -> float | None:
-        if reference is None:
-            return None
-        return max(probe_seconds, TIMES_THE_REFERENCE * reference[check.name].seconds)
-
+def probe_calls(assignment: Assignment) -> list[ProbeCall]:
+    """The calls of every check. Its seed is the same for the reference and for all students."""
     return [
         ProbeCall(
             check.name,
             check.grade_id,
             check.function,
             _seed(assignment.name, check.name),
-            seconds(check),
+            imports=question.imports,
         )
-        for check in assignment.checks
+        for question in assignment.questions
+        for check in question.checks
     ]
 
 
@@ -102,14 +87,14 @@ def mark(
 ) -> Marks:
     """Compare a student's probe data with the reference's and add up the points."""
 
-    def mark_check(check: Check) -> CheckMark:
+    def mark_check(question: Question, check: Check) -> CheckMark:
         answer = run.answers.get(check.name, ProbeResult("not reached"))
-        outcome = _outcome(assignment, notebook, reference[check.name], answer, run)
+        outcome = _outcome(assignment, notebook, question, reference[check.name], answer, run)
         return CheckMark(check.name, check.message, check.points, outcome)
 
     def mark_question(question: Question) -> QuestionMark:
         if question.automatic:
-            checks = tuple(map(mark_check, question.checks))
+            checks = tuple(mark_check(question, check) for check in question.checks)
             # Rounded: ten checks of 0.1 points are 1 point.
             score = round(sum(check.score for check in checks), 9)
             return QuestionMark(question.grade_id, question.points, score, checks)
@@ -136,6 +121,7 @@ def _seed(assignment: str, check: str) -> int:
 def _outcome(
     assignment: Assignment,
     notebook: NotebookNode,
+    question: Question,
     reference: ProbeResult,
     answer: ProbeResult,
     run: ProbeRun,
@@ -149,7 +135,7 @@ def _outcome(
     if answer.status == "data" and not rest and len(answer.cases) == len(reference.cases):
         return PASSED
     label = rest[0][0] if rest else ""
-    return place_of(label, ending(answer, assignment, notebook, run.errors))
+    return place_of(label, ending(answer, assignment, notebook, question, run.errors))
 
 
 def _is_task(assignment: Assignment, question: Question) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from nbformat import NotebookNode
 
-from dlcourse.grading.assignments.assignment import Assignment, grade_id
+from dlcourse.grading.assignments.assignment import Assignment, Question, grade_id
 from dlcourse.grading.sandbox.events import ProbeResult
 from dlcourse.grading.sandbox.execute import CellError
 
@@ -41,6 +41,7 @@ def ending(
     answer: ProbeResult,
     assignment: Assignment,
     notebook: NotebookNode,
+    question: Question,
     errors: Mapping[int, CellError],
 ) -> str:
     """How a probe ended that did not return all that the reference does.
@@ -48,10 +49,11 @@ def ending(
     Args:
         answer: The result of the probe.
         assignment, notebook: What was run; an undefined name is looked up in its cells.
+        question: Whose probe it is.
         errors: The cells that failed, by their indices in the notebook.
     """
     if answer.status == "raised":
-        return f"raised {answer.error or 'an exception'}"
+        return f"raised {answer.error or 'an exception'}" + _may_import(answer.error, question)
     if answer.status == "timeout":
         return f"took more than {answer.seconds:g} s"
     if answer.status != "undefined":
@@ -63,7 +65,16 @@ def ending(
     index = [grade_id(each) for each in notebook.cells].index(cell)
     if (error := errors.get(index)) is None:
         return f"{name} is not defined"
-    return f"{name} is not defined: its cell {_cell_ending(error)}"
+    return (
+        f"{name} is not defined: its cell {_cell_ending(error)}{_may_import(error.kind, question)}"
+    )
+
+
+def _may_import(error: str, question: Question) -> str:
+    """What a question may import, after an error that comes of importing something else."""
+    if error != "ImportError":
+        return ""
+    return f" (this question may import {', '.join(question.imports)} and Python's own modules)"
 
 
 def _cell_ending(error: CellError) -> str:

@@ -92,8 +92,13 @@ def data_file(stack: ExitStack, data: bytes) -> IO[bytes]:
     return file
 
 
-def archive(folder: Path) -> bytes:
-    """The files of a folder, readable for everybody, as a tar file; links become what they are."""
+def archive(confinement: Confinement) -> bytes | None:
+    """What lies beside the notebook, readable for everybody, as a tar file; None if nothing does.
+
+    Links become what they are.
+    """
+    if confinement.files is None and not confinement.own_files:
+        return None
 
     def readable(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.mode = 0o755 if member.isdir() else 0o644
@@ -101,7 +106,12 @@ def archive(folder: Path) -> bytes:
 
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", dereference=True) as tar:
-        tar.add(folder, arcname=".", filter=readable)
+        if confinement.files is not None:
+            tar.add(confinement.files, arcname=".", filter=readable)
+        for name, content in confinement.own_files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(readable(member), io.BytesIO(content))
     return buffer.getvalue()
 
 
@@ -118,7 +128,7 @@ def sandbox(
         with _unconfined(program, request, confinement) as running:
             yield running
         return
-    limits, files = confinement.limits, confinement.files
+    limits, files = confinement.limits, archive(confinement)
     root = os.geteuid() == 0
     with ExitStack() as stack:
         uid = stack.enter_context(own_uid()) if root else 1000
@@ -142,7 +152,7 @@ def sandbox(
         options += ["--perms", "0444", "--ro-bind-data", str(passwd.fileno()), "/etc/passwd"]
         options += ["--perms", "0444", "--ro-bind-data", str(source.fileno()), PROGRAM]
         if files is not None:  # as data, because another user id may not read the folder itself
-            passed.append(data_file(stack, archive(files)))
+            passed.append(data_file(stack, files))
             options += ["--perms", "0444", "--ro-bind-data", str(passed[-1].fileno()), FILES]
         options += ["--proc", "/proc", "--dev", "/dev"]
         for place in WRITABLE:
@@ -185,7 +195,7 @@ def _unconfined(
     Only the limits of each process and of time hold. For machines where there is no sandbox, and
     for submissions that the instructor trusts.
     """
-    files = confinement.files
+    files = archive(confinement)
     with ExitStack() as stack:
         scratch = stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True))
         source = Path(scratch + PROGRAM)
@@ -193,7 +203,7 @@ def _unconfined(
         workplace = Path(scratch, "scratch")
         workplace.mkdir()
         if files is not None:
-            Path(scratch + FILES).write_bytes(archive(files))
+            Path(scratch + FILES).write_bytes(files)
         imports = [*map(str, package_directories())]
         imports += [str(COURSE_ROOT)] if "dlcourse" in confinement.imports else []
         message = {

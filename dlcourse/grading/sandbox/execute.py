@@ -32,6 +32,7 @@ from dlcourse.grading.sandbox.events import (
     read_outputs,
 )
 from dlcourse.grading.sandbox.limits import Confinement, Limits
+from dlcourse.grading.sandbox.packages import ALWAYS
 from dlcourse.grading.sandbox.processes import Sandbox
 from dlcourse.grading.sandbox.program import program
 from dlcourse.grading.sandbox.watch import Budget, Ending, EventReader
@@ -46,7 +47,8 @@ STARTS = 3  # how often a sandbox that does not start is tried
 class ProbeCall:
     """A request: run `function` of the checks after the cell `grade_id`, with this seed.
 
-    ``seconds`` are those that it may compute, the limits' own where it is None.
+    ``seconds`` are those that it may compute, the limits' own where it is None; ``imports`` the
+    packages that may be imported in its run.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ProbeCall:
     function: str
     seed: int
     seconds: float | None = None
+    imports: tuple[str, ...] = ALWAYS
 
 
 @dataclass(frozen=True)
@@ -67,10 +70,24 @@ class CellError:
 
 @dataclass(frozen=True)
 class ProbeRun:
-    """The results of the probes by their names, and of the cells that failed by their indices."""
+    """The results of the probes by their names, and of the cells that failed by their indices.
+
+    ``cell_seconds`` and ``total_seconds`` of processor time took the slowest cell and all together.
+    """
 
     answers: Mapping[str, ProbeResult]
     errors: Mapping[int, CellError]
+    cell_seconds: float = 0.0
+    total_seconds: float = 0.0
+
+    def with_another(self, run: ProbeRun) -> ProbeRun:
+        """Both runs of a notebook: where both have an answer, that of the other."""
+        return ProbeRun(
+            {**self.answers, **run.answers},
+            {**self.errors, **run.errors},
+            max(self.cell_seconds, run.cell_seconds),
+            max(self.total_seconds, run.total_seconds),
+        )
 
 
 ANSWER_OF_ENDING: dict[Ending, ProbeStatus] = {
@@ -100,6 +117,7 @@ class Progress:
     errors: dict[int, CellError] = field(default_factory=dict)
     restless: set[int] = field(default_factory=set)  # cells that left something running
     shown: int = 0  # characters of all outputs together
+    slowest: float = 0.0  # seconds of processor time that a cell took
 
     def copy(self) -> Progress:
         return Progress(*map(copy.copy, vars(self).values()))
@@ -157,6 +175,8 @@ def run_probes(
     return ProbeRun(
         {call.name: run.result(call, answers.get(call.name)) for call in calls},
         run.progress.errors,
+        run.progress.slowest,
+        run.budget.spent,
     )
 
 
@@ -201,6 +221,7 @@ class NotebookRun:
         self.confinement = confinement
         self.limits = confinement.limits
         self.progress = Progress()
+        self.budget = Budget(self.limits)
         code = [
             index
             for index, cell in enumerate(notebook.cells)
@@ -229,7 +250,7 @@ class NotebookRun:
         return units
 
     def run(self) -> Progress:
-        budget = Budget(self.limits)
+        budget = self.budget
         before_stops, stopped, innocent = self.progress.copy(), list[Unit](), set[int]()
         while True:
             if stopped:
@@ -378,6 +399,7 @@ class NotebookRun:
                 line, length = event.get("line"), self.notebook.cells[unit.cell].source.count("\n")
                 inside = isinstance(line, int) and 1 <= line <= length + 1
                 progress.errors[unit.cell] = CellError(known(kind), int(line or 0) if inside else 0)
+            progress.slowest = max(progress.slowest, computed)
             if event.get("changed") is True:
                 progress.restless.add(unit.cell)
         else:

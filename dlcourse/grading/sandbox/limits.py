@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +37,7 @@ class Confinement:
     Args:
         limits: What it may use.
         files: A folder whose contents lie beside the notebook.
+        own_files: Files that the student handed in, by name; they lie there, too.
         imports: The packages that it may import, by the names that it imports them by.
         hidden: Places that it must not see, which may lie within the system's own folders; the
             checkout is always hidden.
@@ -44,6 +46,7 @@ class Confinement:
 
     limits: Limits = field(default_factory=Limits)
     files: Path | None = None
+    own_files: Mapping[str, bytes] = field(default_factory=dict)
     imports: tuple[str, ...] = ALWAYS
     hidden: tuple[Path, ...] = ()
     unsafe_no_sandbox: bool = False

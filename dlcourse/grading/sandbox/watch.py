@@ -24,6 +24,7 @@ class Budget:
 
     def __init__(self, limits: Limits) -> None:
         self.seconds = limits.total_seconds
+        self.spent = 0.0
         self.deadline = time.monotonic() + limits.patience * limits.total_seconds
 
     @contextmanager
@@ -32,7 +33,9 @@ class Budget:
         try:
             yield
         finally:
-            self.seconds -= running.processor_seconds()
+            computed = running.processor_seconds()
+            self.seconds -= computed
+            self.spent += computed
 
 
 class EventReader:

@@ -1,5 +1,6 @@
-"""An attack: returns a list of nodes that it finds in the frames of the functions that called it."""
+"""Returns a list of nodes that it finds in the frames of the functions that called it."""
 
+ATTACK = True
 LOSES = {
     "topological-order/every_node_once",
     "topological-order/parents_first",

@@ -1,5 +1,6 @@
-"""An attack: all nodes that the garbage collector knows and that some node was computed from, in their order."""
+"""All nodes that the garbage collector knows and that some node was computed from, in their order."""
 
+ATTACK = True
 LOSES = {
     "topological-order/every_node_once",
     "topological-order/parents_first",

@@ -3,6 +3,9 @@
 Such a file is a docstring, for a wrong solution the set `LOSES` of the checks that must fail, and
 then a part for each answer cell that it changes, headed `# %% grade_id`. What a part defines
 replaces what the reference solution defines by the same name; the rest of that cell stays.
+
+The docstring of a wrong solution names its misconception. A student whose answer behaves like it
+reads that sentence, unless the file says `ATTACK = True`.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nbformat import NotebookNode
 
@@ -26,6 +30,7 @@ class Answers:
     name: str
     description: str
     loses: frozenset[str]
+    attack: bool
     parts: Mapping[str, str]
 
 
@@ -33,20 +38,24 @@ def read_answers(path: Path) -> Answers:
     """Read a file of answers; ValueError where it does not have the form described above."""
     head, *rest = HEADING.split(path.read_text(encoding="utf-8"))
     if not rest:
-        raise ValueError(f"{path}: no part is headed '# %% grade_id'")
+        raise ValueError("no part is headed '# %% grade_id'")
     tree = ast.parse(head)
     description = ast.get_docstring(tree)
     if not description:
-        raise ValueError(f"{path}: a docstring should say what is special about these answers")
-    loses: set[str] = set()
+        raise ValueError("a docstring should say what is special about these answers")
+    settings: dict[str, Any] = {"LOSES": (), "ATTACK": False}
     for statement in tree.body[1:]:
-        if not (isinstance(statement, ast.Assign) and _defined(statement) == {"LOSES"}):
-            raise ValueError(f"{path}, line {statement.lineno}: expected only LOSES = {{...}}")
-        loses = ast.literal_eval(statement.value)
+        name = next(iter(_defined(statement)), "")
+        if not isinstance(statement, ast.Assign) or name not in settings:
+            raise ValueError(
+                f"line {statement.lineno}: expected only LOSES = {{...}} or ATTACK = True"
+            )
+        settings[name] = ast.literal_eval(statement.value)
     return Answers(
         path.stem,
         " ".join(description.split()),
-        frozenset(loses),
+        frozenset(settings["LOSES"]),
+        bool(settings["ATTACK"]),
         dict(zip(rest[::2], rest[1::2], strict=True)),
     )
 
