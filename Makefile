@@ -27,7 +27,7 @@ BOOK := build/_build/html/index.html
 
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help course test engine lint mutate links env sandbox browser book notebooks exercises student sample grade compare bench serve picture lock clean
+.PHONY: help course test busy engine lint mutate links env sandbox browser book notebooks exercises student sample grade compare bench serve picture lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ test: lint sandbox browser book ## everything that CI checks
 	$(BIN)/pytest tests/engine -p no:nbval --numprocesses $(JOBS)
 	$(BIN)/python tools/engine_tests.py
 	$(BIN)/pytest tests book/notebooks --nbval --ignore tests/engine --numprocesses $(JOBS) --dist loadfile
+
+busy: env sandbox browser ## the grader's tests beside eight busy loops: no mark depends on the machine
+	$(BIN)/python tools/busy.py 8 $(BIN)/pytest tests/grading -p no:nbval --numprocesses $(JOBS) --dist loadfile
 
 engine: ## the engine's tests by itself, on each supported Python on this machine
 	$(PYTHON) tools/engine_tests.py

@@ -1,15 +1,13 @@
 """Notebooks in the sandbox: their outputs, the probes' data, and what hostile cells cannot do."""
 
-import subprocess
-import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import nbformat
 import numpy as np
 import pytest
+from busy import busy_loops
 from nbformat import NotebookNode
 
 from dlcourse.grading.errors import NotStartedError
@@ -651,17 +649,6 @@ def test_nothing_of_a_probe_run_is_in_the_display_run():
 
 
 # --- Time -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def busy_loops(count: int) -> Iterator[None]:
-    loops = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
-    try:
-        yield
-    finally:
-        for loop in loops:
-            loop.kill()
-            loop.wait()
 
 
 def test_on_a_busy_machine_a_cell_and_a_probe_have_the_same_time_to_compute():
