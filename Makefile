@@ -103,7 +103,7 @@ student: notebooks exercises ## a folder to work in, work/: assignments and chap
 
 sample: $(SAMPLE)/made ## a sample class to grade, honest and hostile
 
-$(SAMPLE)/made: build/exercises.stamp tools/sample_class.py tools/answers.py $(wildcard solutions/*/wrong/*.py) | env
+$(SAMPLE)/made: build/exercises.stamp tools/sample_class.py tools/sample_students.py dlcourse/grading/assignments/answers.py $(wildcard solutions/*/wrong/*.py) | env
 	$(BIN)/python tools/sample_class.py $(SAMPLE)
 	@touch $@
 

@@ -66,6 +66,15 @@ def test_every_make_command_in_the_documents_is_a_target() -> None:
         assert named <= targets, f"{name} names targets that do not exist: {named - targets}"
 
 
+def test_every_target_finds_what_it_is_made_from() -> None:
+    """A rule that names a file that was moved stops make before its first command."""
+    targets = re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text())
+    planned = subprocess.run(
+        ["make", "--dry-run", *targets], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert planned.returncode == 0, planned.stderr
+
+
 def test_every_local_file_that_the_documents_link_to_is_committed() -> None:
     committed = set(tracked())
     for name in ("README.md", "CONTRIBUTING.md"):

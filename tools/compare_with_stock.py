@@ -21,7 +21,8 @@ from importlib.metadata import version
 from pathlib import Path
 
 from nbgrader.api import Gradebook, MissingEntry
-from sample_class import ASSIGNMENT, STUDENTS, write_class
+from sample_class import write_class
+from sample_students import ASSIGNMENT, STUDENTS
 
 from exercises import staged_files
 

@@ -8,7 +8,8 @@ import compare_with_stock
 import pytest
 from compare_with_stock import BEGIN, END, stock_course
 from exercise_grader import ROOT, Grader
-from sample_class import ASSIGNMENT, FILE, STUDENTS, spies, write_class
+from sample_class import write_class
+from sample_students import ASSIGNMENT, FILE, STUDENTS, spies
 
 from dlcourse.grading.marking.marks import Marks
 from dlcourse.grading.pipeline import grade_submission

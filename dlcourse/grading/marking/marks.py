@@ -16,7 +16,7 @@ from dlcourse.grading.marking.compare import difference
 from dlcourse.grading.marking.misplaced import misplaced
 from dlcourse.grading.marking.observed import ending, place_of
 from dlcourse.grading.sandbox.events import ProbeResult
-from dlcourse.grading.sandbox.execute import ProbeCall, ProbeRun
+from dlcourse.grading.sandbox.probes import ProbeCall, ProbeRun
 
 PASSED = "passed"
 

@@ -19,8 +19,8 @@ from dlcourse.grading.marking.compare import same
 from dlcourse.grading.marking.marks import PASSED, Marks, QuestionMark
 from dlcourse.grading.marking.reference import Reference
 from dlcourse.grading.sandbox.events import ProbeResult
-from dlcourse.grading.sandbox.execute import ProbeCall
 from dlcourse.grading.sandbox.limits import Limits
+from dlcourse.grading.sandbox.probes import ProbeCall
 from dlcourse.grading.sandbox.runs import Runs
 
 Results = Mapping[str, ProbeResult]

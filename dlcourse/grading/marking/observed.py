@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 
 from dlcourse.grading.assignments.assignment import Assignment, Question, grade_id
 from dlcourse.grading.sandbox.events import ProbeResult
-from dlcourse.grading.sandbox.execute import CellError
+from dlcourse.grading.sandbox.probes import CellError
 
 DEFINITION = re.compile(r"^(?:(?:async +)?def|class) +(\w+)|^(\w+) *=(?!=)", re.MULTILINE)
 

@@ -12,8 +12,8 @@ from dlcourse.grading.errors import AssignmentError, GradingError, NotStartedErr
 from dlcourse.grading.marking.compare import same
 from dlcourse.grading.marking.marks import probe_calls
 from dlcourse.grading.sandbox.events import ProbeResult
-from dlcourse.grading.sandbox.execute import ProbeCall, ProbeRun
 from dlcourse.grading.sandbox.limits import Limits
+from dlcourse.grading.sandbox.probes import ProbeCall, ProbeRun
 from dlcourse.grading.sandbox.runs import Runs
 
 TIMES_THE_REFERENCE = 10

@@ -12,8 +12,9 @@ from types import MappingProxyType
 from nbformat import NotebookNode
 
 from dlcourse.grading.assignments.assignment import Assignment
-from dlcourse.grading.sandbox.execute import ProbeCall, ProbeRun, run_notebook, run_probes
+from dlcourse.grading.sandbox.execute import run_notebook, run_probes
 from dlcourse.grading.sandbox.limits import Confinement, Limits
+from dlcourse.grading.sandbox.probes import ProbeCall, ProbeRun
 
 NO_FILES: Mapping[str, bytes] = MappingProxyType({})
 SECOND_TRIES = 2  # of a submission: one that hangs everywhere should not hold up the class

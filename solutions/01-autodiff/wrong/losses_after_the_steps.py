@@ -1,4 +1,4 @@
-"""Each loss is computed anew after the step."""
+"""Each loss is computed again after the step."""
 
 LOSES = {"training/losses_before"}
 

@@ -15,7 +15,7 @@ from dlcourse.grading.assignments.rebuild import rebuild
 from dlcourse.grading.marking.compare import difference
 from dlcourse.grading.marking.marks import Marks, mark
 from dlcourse.grading.sandbox.events import ProbeResult
-from dlcourse.grading.sandbox.execute import CellError, ProbeRun
+from dlcourse.grading.sandbox.probes import CellError, ProbeRun
 
 ONES = np.ones((2, 3))
 

@@ -13,8 +13,9 @@ from nbformat import NotebookNode
 from dlcourse.grading.errors import NotStartedError
 from dlcourse.grading.sandbox import execute
 from dlcourse.grading.sandbox.events import ProbeResult
-from dlcourse.grading.sandbox.execute import CellError, ProbeCall, run_notebook, run_probes
+from dlcourse.grading.sandbox.execute import run_notebook, run_probes
 from dlcourse.grading.sandbox.limits import Confinement, Limits
+from dlcourse.grading.sandbox.probes import CellError, ProbeCall
 
 LIMITS = Limits(
     cell_seconds=1.5,

@@ -12,8 +12,8 @@ from small_course import RIGHT, answered, assignment_of, make_course
 
 from dlcourse.grading.sandbox import runs as module
 from dlcourse.grading.sandbox.events import ProbeResult
-from dlcourse.grading.sandbox.execute import ProbeCall, ProbeRun
 from dlcourse.grading.sandbox.limits import Limits
+from dlcourse.grading.sandbox.probes import ProbeCall, ProbeRun
 from dlcourse.grading.sandbox.runs import SECOND_TRIES, Runs, Turns
 
 

@@ -16,9 +16,10 @@ import pytest
 from dlcourse.grading.sandbox import available, processes
 from dlcourse.grading.sandbox.available import SandboxUnavailable
 from dlcourse.grading.sandbox.confinement import require_sandbox
-from dlcourse.grading.sandbox.execute import ProbeCall, run_notebook, run_probes
+from dlcourse.grading.sandbox.execute import run_notebook, run_probes
 from dlcourse.grading.sandbox.limits import Confinement, Limits
 from dlcourse.grading.sandbox.mounts import COURSE_ROOT, interpreter, system_mounts
+from dlcourse.grading.sandbox.probes import ProbeCall
 from dlcourse.grading.sandbox.processes import Sandbox
 from dlcourse.grading.sandbox.seccomp import syscall_filter
 
