@@ -22,7 +22,6 @@ from dlcourse.autodiff.transforms import (
     hvp,
     jacobian,
     jvp,
-    stop_gradient,
     value_and_grad,
     vjp,
 )
@@ -31,5 +30,5 @@ __all__ = [
     "GradientTape", "Node", "Tensor", "checkpoint", "custom_gradient", "detect_anomaly",
     "enable_grad", "grad", "gradcheck", "gradgradcheck", "gradients", "hessian", "hvp",
     "is_grad_enabled", "is_recording", "jacobian", "jvp", "leaves_of", "no_grad", "raw_value",
-    "set_grad_enabled", "stop_gradient", "value_and_grad", "vjp", "vmap", *creation.__all__,
+    "set_grad_enabled", "value_and_grad", "vjp", "vmap", *creation.__all__,
 ]  # fmt: skip

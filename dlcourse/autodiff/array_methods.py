@@ -359,6 +359,8 @@ class ArrayMethods:
     def astype(self, dtype: Any) -> Self:
         return self._apply(ops.astype, self, dtype=np.dtype(dtype))
 
+    detach = _method(ops.stop_gradient)
+
     def clone(self) -> Self:
         """A copy within the graph: its gradient flows on to self."""
         return self.astype(self.dtype)

@@ -18,6 +18,7 @@ import numpy as np
 
 from dlcourse import ops
 from dlcourse.autodiff.node import Node, tick
+from dlcourse.autodiff.recording import is_recording
 from dlcourse.ops import Primitive, batch_rules, trees
 
 
@@ -95,7 +96,11 @@ class Batched(Node):
             if value is None:
                 value = _one_by_one(call)
         result = Batched(value, level, any(batched))
-        if result.dtype.kind == "f" and any(isinstance(x, Node) and x.requires_grad for x in own):
+        takes_part = any(
+            x is not None and x.requires_grad and rule is not None
+            for x, rule in zip(own, op.rules_for(len(own)), strict=True)
+        )
+        if takes_part and is_recording() and result.dtype.kind == "f":
             result.op, result.inputs, result.parameters = op, arguments, parameters
             result._requires_grad = True
         return result
@@ -179,7 +184,7 @@ def batched_variable(x: Any) -> Batched | None:
         return None
     value, is_batched = x if isinstance(x, Node) else np.array(x), False
     if isinstance(x, Batched) and x.level == level:
-        if x.requires_grad:
+        if x.requires_grad and is_recording():
             return x.astype(x.dtype)  # recorded, so that an outer derivative goes on
         value, is_batched = x.value, x.is_batched
     variable = Batched(value, level, is_batched)

@@ -106,10 +106,6 @@ class Tensor(InPlace, Conversions):
             text += ", requires_grad=True"
         return f"Tensor({text})"
 
-    def detach(self) -> Tensor:
-        """A tensor with the same memory and no history."""
-        return Tensor.wrap(self.data)
-
     # --- Differentiation -----------------------------------------------------------------------
 
     def backward(

@@ -35,11 +35,6 @@ from dlcourse.autodiff.tensor import Tensor, gradients
 from dlcourse.ops import trees
 
 
-def stop_gradient(x: Any) -> Any:
-    """``x`` as a constant: the same value, through which no gradient flows."""
-    return x.detach() if isinstance(x, Tensor) else x
-
-
 def vjp(function: Function, *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
     """The value at ``primals``, and the function that maps a cotangent to its pullbacks.
 
@@ -224,7 +219,7 @@ def _linearized(
     nested = _depends_on_others(root, variables)
 
     def pull(cotangent: Any, flat: bool = False) -> Any:
-        record = nested or (cotangent.requires_grad and is_recording())
+        record = is_recording() and (nested or cotangent.requires_grad)
         pulled = _sweep(root, variables, cotangent, record)
         return pulled if flat else trees.unflatten(within, pulled)
 
@@ -262,30 +257,31 @@ def _inner(a: Sequence[Any], b: Sequence[Any]) -> Any:
 
 def _depends_on_others(y: Tensor, variables: Sequence[Tensor]) -> bool:
     """Whether something outside can ask for the derivative of a derivative of ``y``."""
-    if not isinstance(y, Tensor):
-        return True
+    if not is_recording() or not isinstance(y, Tensor):
+        return is_recording()
     own = {id(x) for x in variables}
-    return is_recording() and any(id(leaf) not in own for leaf in leaves_of(y))
+    return any(id(leaf) not in own for leaf in leaves_of(y))
 
 
 def _sweep(
     y: Tensor, variables: Sequence[Tensor], gradient: Any, record: bool
 ) -> tuple[Tensor, ...]:
     """The pullback of ``gradient`` to each variable; zeros where ``y`` does not depend on it."""
-    if not isinstance(y, Tensor):
-        return _sweep_nodes(y, variables, gradient)
+    if not isinstance(variables[0], Tensor):
+        return _sweep_nodes(y, variables, gradient, record)
     if not y.requires_grad:
         return _zeros_for_none([None] * len(variables), variables)
     found = gradients(y, variables, gradient, retain_graph=True, create_graph=record)
     return _zeros_for_none(found, variables)
 
 
-def _sweep_nodes(y: Node, variables: Sequence[Any], gradient: Any) -> tuple[Any, ...]:
+def _sweep_nodes(y: Node, variables: Sequence[Any], gradient: Any, record: bool) -> tuple[Any, ...]:
     """The same inside vmap, where the rules run on the values of all examples."""
     seed = np.ones(y.shape, y.dtype) if gradient is None else gradient
     with enable_grad():
         found = gradients_at(variables, y, seed, raw=False)
-    return _zeros_for_none(found, variables)
+    pulled = _zeros_for_none(found, variables)
+    return pulled if record else tuple(x.detach() for x in pulled)
 
 
 def _zeros_for_none(found: Sequence[Any], variables: Sequence[Any]) -> tuple[Any, ...]:

@@ -10,12 +10,12 @@ import operator
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.autodiff import Tensor
+from dlcourse.autodiff import Tensor, enable_grad, is_recording
 from dlcourse.autodiff.node import Node, tick
 from dlcourse.ops import Primitive
 from dlcourse.ops.failures import KERNEL_ERRORS, explain_failure
@@ -35,11 +35,15 @@ _records = _Records()
 
 @contextmanager
 def record_symbols() -> Iterator[list[Symbol]]:
-    """A context that gives the list of the operations written down in it, in order."""
+    """A context that gives the list of the operations written down in it, in order.
+
+    Whether gradients flow through them is decided inside: a `no_grad` around it has no effect.
+    """
     made: list[Symbol] = []
     _records.lists.append(made)
     try:
-        yield made
+        with enable_grad():
+            yield made
     finally:
         _records.lists.pop()
 
@@ -86,7 +90,10 @@ class Symbol(Node):
     def apply_primitive(
         op: Primitive, arguments: tuple[Any, ...], parameters: dict[str, Any]
     ) -> Symbol:
-        """The Symbol of the result; its shape and dtype are those that the kernel would give."""
+        """The Symbol of the result; its shape and dtype are those that the kernel would give.
+
+        Under `no_grad` it is a constant, by an operation of its own: the graph keeps that.
+        """
         for x in arguments:
             if isinstance(x, Node) and not isinstance(x, (Symbol, Tensor)):
                 return x.apply_primitive(op, arguments, parameters)  # type: ignore[no-any-return]
@@ -96,7 +103,9 @@ class Symbol(Node):
             shape, dtype = infer(op, operands, parameters)
         except KERNEL_ERRORS as error:
             raise explain_failure(op, operands, parameters, error) from error
-        return Symbol(shape, dtype, op=op, inputs=operands, parameters=parameters)
+        y = Symbol(shape, dtype, op=op, inputs=operands, parameters=parameters)
+        is_constant = is_recording() or op is ops.stop_gradient or y.dtype.kind != "f"
+        return y if is_constant else cast("Symbol", ops.stop_gradient(y))
 
     def on(self, operands: tuple[Any, ...]) -> Symbol:
         """The same operation on other operands of the same shapes and dtypes; itself on its own."""

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dlcourse import ops
-from dlcourse.autodiff import Tensor, stop_gradient
+from dlcourse.autodiff import Tensor
 from dlcourse.nn.layers import check_sizes
 from dlcourse.nn.module import Module
 from dlcourse.ops import Value
@@ -83,7 +83,7 @@ class _BatchNorm(Module):
                 x, self.weight, self.bias, self.running_mean, self.running_var, self.eps
             )
         y = ops.batch_norm(x, self.weight, self.bias, eps=self.eps)
-        self._track(stop_gradient(x))
+        self._track(ops.stop_gradient(x))
         return y
 
     def _track(self, x: Value) -> None:

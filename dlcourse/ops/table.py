@@ -334,6 +334,11 @@ scatter_add_along_axis: Primitive = primitive(
     a=lambda g, y, a, indices, shape, axis=-1: take_along_axis(g, indices, axis=axis),
     indices=None)
 
+# Differentiation
+stop_gradient = primitive("stop_gradient", lambda a: a,
+    "a as a constant: the same value, through which no gradient flows",
+    is_view=True, batch=batch_rules.unchanged, a=None)
+
 # dtype
 bitcast: Primitive = primitive("bitcast", kernels.bitcast,
     "the bits of a read as another dtype of the same size",

@@ -18,7 +18,6 @@ from dlcourse.autodiff.transforms import (
     hvp,
     jacobian,
     jvp,
-    stop_gradient,
     value_and_grad,
     vjp,
 )
@@ -178,8 +177,10 @@ def test_the_gradient_of_a_constant_is_zero() -> None:
 
 
 def test_stop_gradient_makes_a_constant() -> None:
-    assert grad(lambda x: stop_gradient(x) * x)(3.0).item() == 3.0
-    assert stop_gradient(2.0) == 2.0
+    assert grad(lambda x: dl.stop_gradient(x) * x)(3.0).item() == 3.0
+    assert dl.stop_gradient(2.0) == 2.0
+    x = Tensor(X, requires_grad=True)
+    assert dl.stop_gradient(x).data is x.detach().data is x.data
 
 
 def test_the_gradient_of_results_in_the_middle_can_be_asked_for() -> None:

@@ -86,6 +86,16 @@ def shape_cases() -> list[Case]:
     )
     cases.append(
         Case(
+            "stop_gradient",
+            "a matrix",
+            ops.stop_gradient,
+            lambda a: a.detach(),
+            (normal((2, 3)),),
+            smooth=False,
+        )
+    )
+    cases.append(
+        Case(
             "astype",
             "to the same dtype",
             lambda a: ops.astype(a, a.dtype),
