@@ -88,8 +88,8 @@ class TestsOfLines:
     def of_file(self, file: str) -> dict[int, list[str]]:
         """For each line that runs, its tests, those that run the fewest lines of the file first.
 
-        A line that runs when the module is imported, such as a part of a table's row, has the tests
-        of the statement that it belongs to, and then all others of the file.
+        A line that runs when the module is imported, such as a part of a table's row, has its own
+        tests, those of the statement that it belongs to, and then all others of the file.
         """
         found = self._found(file)
         size: dict[str, int] = {}
@@ -108,8 +108,11 @@ class TestsOfLines:
                 already = set(together)
                 together += [test for test in everything if test not in already]
             for line in lines:
-                if together:
-                    result[line] = ordered(found.get(line, ())) or together
+                own = ordered(found.get(line, ()))
+                if "" in found.get(line, ()) or not own:
+                    own += [test for test in together if test not in own]
+                if own:
+                    result[line] = own
         return result
 
     def _found(self, file: str) -> dict[int, set[str]]:

@@ -390,9 +390,9 @@ class ArrayMethods:
 UFUNCS: dict[np.ufunc, Primitive] = {
     ufunc: op
     for name, op in ops.PRIMITIVES.items()
-    if op.elementwise and isinstance(ufunc := getattr(np, name, None), np.ufunc)
+    if isinstance(ufunc := getattr(np, name, None), np.ufunc)
 }
-UFUNCS |= {np.rint: ops.round, np.matmul: ops.matmul}
+UFUNCS[np.rint] = ops.round
 NUMPY_FUNCTIONS = {
     "all", "any", "argmax", "argmin", "argsort", "broadcast_to", "clip", "concatenate", "cumsum",
     "einsum", "expand_dims", "flip", "max", "mean", "min", "moveaxis", "pad", "prod", "repeat",

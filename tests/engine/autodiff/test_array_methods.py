@@ -281,6 +281,31 @@ def test_a_scalar_is_formatted_as_its_number(value: float, spec: str) -> None:
     assert format(Tensor([1.0]), "") == "Tensor([1.])"
 
 
+def changed(x: Any, how: str) -> None:
+    """Change ``x`` in place as the text ``how`` says."""
+    exec(how, {"x": x})
+
+
+CHANGES = {
+    "x += 1.0": r"\+=", "x -= 1.0": "-=", "x *= 2.0": r"\*=", "x /= 2.0": "/=",
+    "x.add_(1.0)": "add_", "x.sub_(1.0)": "add_", "x.mul_(2.0)": "mul_", "x.div_(2.0)": "div_",
+    "x.zero_()": "copy_", "x.fill_(2.0)": "copy_", "x.copy_(2.0)": "copy_",
+    "x[0] = 2.0": "assignment to a part",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", CHANGES)
+def test_a_change_in_place_that_is_refused_or_noticed_says_its_name(how: str) -> None:
+    variable = Tensor([1.0, 2.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match=f"^{CHANGES[how]}: .*cannot be changed in place"):
+        changed(variable, how)
+    factor = Tensor([1.0, 2.0])
+    y = (variable * factor).sum()
+    changed(factor, how)
+    with pytest.raises(RuntimeError, match=f"was changed later by {CHANGES[how]} at "):
+        y.backward()
+
+
 def test_changes_in_place_are_pytorchs() -> None:
     def run(lib: Any) -> Any:
         x = lib.tensor([1.0, 2.0, 3.0], dtype=lib.float64, requires_grad=True)

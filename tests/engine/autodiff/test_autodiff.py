@@ -453,6 +453,7 @@ def test_the_dtype_is_numpys_unless_given() -> None:
         (Tensor(1.5, requires_grad=True), "Tensor(1.5, requires_grad=True)"),
         (Tensor([1.5], dtype=np.float32), "Tensor([1.5], dtype=float32)"),
         (variable([1.0]) * 2, "Tensor([2.], op=multiply)"),
+        (Tensor([1 / 3, 2 / 3]), "Tensor([0.3333, 0.6667])"),
         (Tensor([[1, 2], [3, 4]]), "Tensor([[1, 2],\n        [3, 4]])"),
     ],
 )

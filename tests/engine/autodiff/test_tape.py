@@ -585,3 +585,13 @@ def test_a_tape_that_is_entered_again_still_watches() -> None:
 def test_a_tape_outside_its_block_watches_nothing() -> None:
     with pytest.raises(RuntimeError, match="watch: the tape is not recording; call it inside"):
         GradientTape().watch(Tensor(1.0))
+
+
+@pytest.mark.parametrize("method", ["gradient", "jacobian", "batch_jacobian"])
+def test_another_choice_for_what_is_unconnected_is_refused_and_uses_up_nothing(method: str) -> None:
+    x = Tensor([[1.0], [2.0]], requires_grad=True)
+    with GradientTape() as tape:
+        y = x * x
+    with pytest.raises(ValueError, match=r"unconnected_gradients: expected .* got 'zeros'"):
+        getattr(tape, method)(y, x, unconnected_gradients="zeros")
+    assert getattr(tape, method)(y, x).data.sum() == 6.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -246,6 +247,13 @@ def test_it_is_traced_into_a_static_graph(f: Callable[..., Any]) -> None:
 def test_what_cannot_be_mapped_is_refused(call: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         call()
+
+
+def test_an_einsum_that_uses_every_letter_runs_example_by_example() -> None:
+    small, large = string.ascii_lowercase, string.ascii_uppercase
+    row = np.ones((1,) * 25 + (3,))
+    found = vmap(lambda x: ops.einsum(f"{small},{large}->z", row * x, row))(X)
+    np.testing.assert_allclose(found.data, X * 3.0, rtol=1e-12)
 
 
 def test_an_error_leaves_no_vmap_behind() -> None:

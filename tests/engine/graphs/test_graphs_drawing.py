@@ -21,7 +21,7 @@ from dlcourse.graphs.compiler.passes import (
     remove_dead_code,
     simplify,
 )
-from dlcourse.graphs.show.graphviz import GraphDrawing, Group
+from dlcourse.graphs.show.graphviz import DrawnEdge, DrawnNode, GraphDrawing, Group
 
 X = np.zeros((100, 10), np.float32)
 
@@ -275,3 +275,18 @@ def test_a_deep_graph_is_compared_without_recursion() -> None:
     graph = trace(deep, np.zeros(3))
     drawing = draw_change(graph, simplify(graph))
     assert list(marks(drawing, drawing.groups[0]).values()) == [None, "removed"] * 2_000
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(1 / 3, "0.3333"), (2.0, "2"), (12345, "12345"), (1e-7, "1e-07")]
+)
+def test_a_number_is_drawn_in_four_digits_and_an_integer_in_all(number: float, text: str) -> None:
+    drawing = draw(trace(lambda x: x * number, X))
+    assert (text,) in [node.lines for node in drawing.nodes]
+
+
+def test_an_edge_shows_the_gradient_that_flows_along_it() -> None:
+    nodes = [DrawnNode("input", ("x",)), DrawnNode("operation", ("exp",))]
+    for gradient, count in ((None, 0), ("0.25", 1)):
+        svg = GraphDrawing(nodes, [DrawnEdge(0, 1, gradient)]).svg()
+        assert svg.count("0.25") == count

@@ -35,7 +35,15 @@ CALLS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "cross_entropy": (lambda x: losses.cross_entropy(x, LABELS), "logits"),
     "nll": (lambda x: losses.nll(x, LABELS), "log_probabilities"),
     "multi_margin": (lambda x: losses.multi_margin(x, LABELS), "scores"),
+    "kl_div": (lambda x: losses.kl_div(x, INTEGERS), "log_probabilities"),
+    "cosine_embedding": (lambda x: losses.cosine_embedding(x, x, LABELS), "a"),
+    "triplet_margin": (lambda x: losses.triplet_margin(x, x, x), "anchor"),
 }
+PENALTIES = ("l1_penalty", "l2_penalty", "elastic_net_penalty")
+
+
+def test_every_loss_is_tried() -> None:
+    assert {*CALLS, *PENALTIES, "cosine_similarity"} == set(losses.__all__)
 
 
 @pytest.mark.parametrize("loss", CALLS)
@@ -50,14 +58,17 @@ def test_integers_are_refused_under_the_name_of_the_argument(loss: str) -> None:
 @pytest.mark.parametrize("loss", CALLS)
 def test_a_wrong_reduction_is_refused_under_the_name_of_the_loss(loss: str) -> None:
     function = getattr(losses, loss)
-    labels = LABELS if loss in ("cross_entropy", "nll", "multi_margin") else np.ones(INTEGERS.shape)
+    of_labels = ("cross_entropy", "nll", "multi_margin")
+    labels = LABELS if loss in of_labels else np.ones(INTEGERS.shape)
     arguments = [np.full(INTEGERS.shape, 0.5), labels]
     required = [
         p
         for p in inspect.signature(function).parameters.values()
         if p.default is p.empty and p.kind is not p.KEYWORD_ONLY
     ]
-    arguments += [np.ones(INTEGERS.shape)] * (len(required) - 2)
+    if loss == "cosine_embedding":
+        arguments += [np.ones(2)]
+    arguments += [np.ones(INTEGERS.shape)] * (len(required) - len(arguments))
     with pytest.raises(ValueError, match=rf"^{loss}: expected reduction"):
         function(*arguments, reduction="median")
 
@@ -75,3 +86,12 @@ def test_a_graph_whose_gradient_was_clipped_names_the_clipping() -> None:
     optimizers.clip_grad_norm_([w], 1.0)
     with pytest.raises(RuntimeError, match="clip_grad_norm_"):
         later.backward()
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_a_penalty_says_its_name(penalty: str) -> None:
+    function = getattr(losses, penalty)
+    with pytest.raises(ValueError, match=f"^{penalty}: expected a strength >= 0, got -1"):
+        function([np.ones(2)], -1.0)
+    with pytest.raises(ValueError, match=f"^{penalty}: expected parameters, got none"):
+        function([])

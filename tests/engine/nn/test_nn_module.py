@@ -180,6 +180,12 @@ def test_a_module_prints_its_layers_nested_with_their_settings() -> None:
         ")"
     )
     assert repr(Branches()).startswith("Branches(\n  (layers.a): Linear(in_features=2")
+
+    class Fixed(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(2, 3)
+
+    assert repr(Fixed()) == "Fixed()"  # which takes no arguments
     shared = nn.Linear(2, 2)
     assert repr(nn.Sequential(shared, shared)).count("Linear") == 2
 
@@ -360,6 +366,8 @@ def test_a_functional_call_with_buffers_returns_the_statistics_and_leaves_the_mo
     for name, value in updates.items():
         np.testing.assert_allclose(model.state_dict()[name], value.data)
     assert functional_call_with_buffers(model.eval(), {}, x)[1] == {}
+    alone = functional_call_with_buffers(nn.BatchNorm1d(2), {}, x)[1]
+    assert sorted(alone) == ["num_batches_tracked", "running_mean", "running_var"]
 
 
 def test_running_statistics_are_outputs_of_a_static_training_graph() -> None:

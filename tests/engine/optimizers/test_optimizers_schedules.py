@@ -249,3 +249,9 @@ def test_the_state_of_another_schedule_is_refused() -> None:
         with pytest.raises(ValueError, match="ChainedScheduler: expected a state dict with"):
             chained.load_state_dict(wrong)
     assert chained.last_epoch == state["last_epoch"]
+
+
+@pytest.mark.parametrize("given", [{}, {"epochs": 2}, {"steps_per_epoch": 5}])
+def test_one_cycle_needs_to_know_how_long_it_is(given: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="total_steps, or both epochs and steps_per_epoch"):
+        OneCycleLR(SGD([parameter], lr=0.1, momentum=0.9), max_lr=1.0, **given)
