@@ -35,7 +35,11 @@ class Answers:
 
 
 def read_answers(path: Path) -> Answers:
-    """Read a file of answers; ValueError where it does not have the form described above."""
+    """Read a file of answers.
+
+    Raises ValueError where it does not have the form described above, SyntaxError where it is no
+    Python.
+    """
     head, *rest = HEADING.split(path.read_text(encoding="utf-8"))
     if not rest:
         raise ValueError("no part is headed '# %% grade_id'")
@@ -51,6 +55,8 @@ def read_answers(path: Path) -> Answers:
                 f"line {statement.lineno}: expected only LOSES = {{...}} or ATTACK = True"
             )
         settings[name] = ast.literal_eval(statement.value)
+    for part in rest[1::2]:
+        ast.parse(part)
     return Answers(
         path.stem,
         " ".join(description.split()),

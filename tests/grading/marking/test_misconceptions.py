@@ -163,6 +163,7 @@ def test_the_sentence_is_text_and_no_html(tmp_path: Path) -> None:
         ("LOSES =", "LOSE =", r"doubles\.py: line 3: expected only LOSES"),
         ("# %%", "#", "no part is headed"),
         ('"""', "", r"doubles\.py: invalid syntax"),
+        ("return x + x", "return x +", r"doubles\.py: invalid syntax"),
     ],
 )
 def test_a_wrong_solution_that_does_not_fit_is_a_clear_error(
