@@ -110,7 +110,7 @@ class TestsOfLines:
             for line in lines:
                 own = ordered(found.get(line, ()))
                 if "" in found.get(line, ()) or not own:
-                    own += [test for test in together if test not in own]
+                    own = list(dict.fromkeys([*own, *together]))
                 if own:
                     result[line] = own
         return result
