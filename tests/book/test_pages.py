@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +25,11 @@ LOADED = re.compile(
     r"[^>]*href=[\"'](?:https?:)?//[^\"']+",
     re.IGNORECASE,
 )
+# All of axe-core's rules, and one that it leaves out unless it is asked for.
+AXE = {
+    "resultTypes": ["violations"],
+    "rules": {"label-content-name-mismatch": {"enabled": True}},
+}
 LOADED_BY_CSS = re.compile(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//[^\"')]+", re.IGNORECASE)
 
 
@@ -128,6 +135,23 @@ def test_every_figure_is_shown_and_has_a_description(name: str, page: Page, addr
     )
     described = [f for f in figures if len(f["alt"]) > 20 and f["width"] > 0]
     assert [f for f in figures if f not in described] == []
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", [*PAGES, "search", "genindex"])
+def test_axe_finds_nothing_that_keeps_anyone_from_reading(
+    name: str, scheme: Literal["light", "dark"], width: int, browser: Browser, address: str
+) -> None:
+    """WCAG 2.1 A and AA, and what axe-core calls best practice."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+    )
+    opened = context.new_page()
+    visit(opened, f"{address}/{name}.html")
+    found = Axe().run(opened, options=AXE).response["violations"]
+    context.close()
+    assert [(f["id"], node["html"][:200]) for f in found for node in f["nodes"]] == []
 
 
 def test_a_chosen_framework_is_chosen_everywhere_and_on_the_next_page(

@@ -522,3 +522,10 @@ def test_two_runs_at_once_do_not_mix(course: Path) -> None:
         pipeline._only_grader(course / "marks"),
     ):
         pass
+
+
+def test_an_error_of_several_lines_is_printed_in_lines_without_what_a_terminal_obeys() -> None:
+    lines = cli.printable_lines("full disk\nrun \x1b[2J it again").split("\n")
+    assert lines[0] == "full disk"
+    assert "\x1b" not in lines[1]
+    assert lines[1].startswith("run ")

@@ -41,8 +41,16 @@ def test_an_assignment_is_found_by_its_name_or_a_suffix_of_its_own(tmp_path: Pat
         find_assignment("quares", solutions)
     (solutions / "02-squares").mkdir()
     (solutions / "02-squares" / "02-squares.md").write_text(NOTEBOOK)
-    with pytest.raises(UsageError, match="2 assignments end in 'squares'"):
+    with pytest.raises(
+        UsageError, match=r"2 assignments end in 'squares'.*: 01-squares, 02-squares"
+    ):
         find_assignment("squares", solutions)
+
+
+def test_all_checks_without_a_test_cell_are_named(tmp_path: Path) -> None:
+    checks = CHECKS.replace("CHECKS = [", "CHECKS = [('b', cubes, 1, 'B.'), ('a', cubes, 1, 'A.'),")
+    with pytest.raises(AssignmentError, match="no test cell for the checks of a, b$"):
+        assignment_of(make_course(tmp_path, checks=checks))
 
 
 @pytest.mark.parametrize(

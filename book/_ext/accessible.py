@@ -1,0 +1,50 @@
+"""What the theme and its extensions write and screen readers stumble over, put right in the pages.
+
+Each row of `CORRECTIONS` is a pattern in the HTML and what stands there instead. A test runs
+axe-core over the built pages, so a correction that a new version of the theme makes superfluous, or
+undoes, is seen.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sphinx.application import Sphinx
+
+CORRECTIONS = [
+    # docutils gives the bibliography roles that are deprecated, or not allowed where they stand.
+    (r' role="list"(?= class="citation-list")', ""),
+    (r' role="doc-(?:biblioentry|backlink)"', ""),
+    # The title of the book, above the table of contents, stands outside of every landmark.
+    (
+        r'<div class="sidebar-primary-item">(?=\s*<a class="navbar-brand)',
+        '<div class="sidebar-primary-item" role="navigation" aria-label="The book">',
+    ),
+    # A name that is not what one reads on the thing: who says what is written there finds nothing.
+    (r'(<summary) aria-label="Toggle hidden content"', r"\1"),
+    (r'(<button class="btn search-button-field[^>]*?) title="Search" aria-label="Search"', r"\1"),
+    (r'(<i class="theme-switch [^>]*?) title="[^"]*"', r'\1 aria-hidden="true"'),
+]
+
+
+def corrected(html: str) -> str:
+    """A page with all corrections; to correct it again changes nothing."""
+    for pattern, replacement in CORRECTIONS:
+        html = re.sub(pattern, replacement, html)
+    return html
+
+
+def _correct_pages(app: Sphinx, failure: Exception | None) -> None:
+    if failure is not None or app.builder.format != "html":
+        return
+    for path in Path(app.outdir).rglob("*.html"):
+        html = path.read_text(encoding="utf-8")
+        if (better := corrected(html)) != html:
+            path.write_text(better, encoding="utf-8")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("build-finished", _correct_pages)
+    app.add_js_file("scrollable.js")
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
