@@ -49,7 +49,7 @@ def test_an_assignment_is_found_by_its_name_or_a_suffix_of_its_own(tmp_path: Pat
 
 def test_all_checks_without_a_test_cell_are_named(tmp_path: Path) -> None:
     checks = CHECKS.replace("CHECKS = [", "CHECKS = [('b', cubes, 1, 'B.'), ('a', cubes, 1, 'A.'),")
-    with pytest.raises(AssignmentError, match="no test cell for the checks of a, b$"):
+    with pytest.raises(AssignmentError, match=r"no test cell for the checks of a, b$"):
         assignment_of(make_course(tmp_path, checks=checks))
 
 
@@ -69,6 +69,7 @@ def test_all_checks_without_a_test_cell_are_named(tmp_path: Path) -> None:
         ("CHECKS = [", "IMPORTS = 'torch'\nCHECKS = [", "IMPORTS must be a list of names"),
         ("CHECKS = [", "LIMITS = {'seconds': 1}\nCHECKS = [", "found 'seconds'"),
         ("CHECKS = [", "LIMITS = {'probe_seconds': 0}\nCHECKS = [", "must be a number above 0"),
+        ("CHECKS = [", "LIMITS = {'probe_seconds': True}\nCHECKS = [", "must be a number above 0"),
     ],
 )
 def test_checks_that_do_not_fit_are_a_clear_error(
