@@ -456,7 +456,9 @@ def test_a_failure_of_the_grader_is_told_and_costs_nobody_a_mark(
 
     monkeypatch.setattr(pipeline, "grade_submission", failing)
     assert grade(course, "--regrade") == cli.FAILED
-    assert "the grader failed on partly" in " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "partly: the grader failed: OSError: no space left on device" in shown
+    assert "the grader failed on partly" in shown
     assert marks(course)["partly"]["score"] == "4"
 
 

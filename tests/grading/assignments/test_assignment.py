@@ -70,6 +70,7 @@ def test_all_checks_without_a_test_cell_are_named(tmp_path: Path) -> None:
         ("CHECKS = [", "LIMITS = {'seconds': 1}\nCHECKS = [", "found 'seconds'"),
         ("CHECKS = [", "LIMITS = {'probe_seconds': 0}\nCHECKS = [", "must be a number above 0"),
         ("CHECKS = [", "LIMITS = {'probe_seconds': True}\nCHECKS = [", "must be a number above 0"),
+        ("CHECKS = [", "LIMITS = {'probe_seconds': '1'}\nCHECKS = [", "must be a number above 0"),
     ],
 )
 def test_checks_that_do_not_fit_are_a_clear_error(

@@ -170,6 +170,15 @@ def test_an_answer_whose_type_was_changed_is_still_code(
     assert (cell.cell_type, cell.source) == ("code", RIGHT["cube-answer"])
 
 
+def test_added_cells_are_of_the_type_that_the_student_gave_them(
+    assignment: Assignment, student: NotebookNode
+) -> None:
+    student.cells[1:1] = [new_markdown_cell("A note."), new_code_cell("x = 1")]
+    rebuilt = rebuild(assignment.release, student)
+    kinds = {cell.source: cell.cell_type for cell in rebuilt.cells}
+    assert (kinds["A note."], kinds["x = 1"]) == ("markdown", "code")
+
+
 def test_metadata_of_the_student_is_dropped(assignment: Assignment, student: NotebookNode) -> None:
     for cell in student.cells:
         cell.metadata["tags"] = ["skip-execution"]
