@@ -163,8 +163,8 @@ def test_a_second_run_grades_nothing_and_changes_nothing(
     assert state(course) == before
 
 
-def test_a_run_that_was_killed_goes_on_to_the_same_end(
-    course: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_run_that_was_killed_says_so_and_goes_on_to_the_same_end(
+    course: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     finished = state(course)
     for folder in ("autograded", "feedback", "marks"):
@@ -181,6 +181,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_end(
 
     monkeypatch.setattr(pipeline.MarkBook, "write", killed)
     assert grade(course) == cli.INTERRUPTED
+    assert capsys.readouterr().err == "stopped; the same command goes on from here\n"
     monkeypatch.undo()
     graded = []
     grade_submission = pipeline.grade_submission
