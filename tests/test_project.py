@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,12 @@ def test_every_local_file_that_the_documents_link_to_is_committed() -> None:
 def test_there_are_a_sandbox_and_a_browser_so_that_no_test_is_skipped() -> None:
     require_sandbox()
     assert shutil.which("chromium") or shutil.which("chromium-browser"), "install chromium"
+
+
+def test_no_two_files_of_tests_have_the_same_name() -> None:
+    """pytest imports them by their names: a second one is an error where both are run."""
+    names = Counter(path.name for path in tracked() if path.name.startswith("test_"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_no_file_that_is_committed_is_large() -> None:

@@ -1,11 +1,11 @@
-"""A real browser for tests of pages: import the fixture `browser` into a conftest.py."""
+"""A real browser for tests of pages: the fixture `browser` is made from it."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 
-import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 CHROMIUM_FLAGS = [
@@ -19,8 +19,8 @@ CHROMIUM_FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+@contextmanager
+def launched() -> Iterator[Browser]:
     """A headless Chromium: the system's if there is one, else the one that Playwright brings."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     with sync_playwright() as playwright:

@@ -1,3 +1,0 @@
-"""What the tests of the grader share."""
-
-from chromium import browser  # noqa: F401  (a fixture)
