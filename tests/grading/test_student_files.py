@@ -56,6 +56,16 @@ def test_where_they_are_not_taken_a_module_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_a_probed_function_reads_a_file_of_the_assignment(tmp_path: Path) -> None:
+    course = make_course(tmp_path)
+    files = course / "solutions" / NAME / "files"
+    files.mkdir()
+    (files / "factor.txt").write_text("1.0")
+    reads = "def square(x):\n    return float(open('factor.txt').read()) * x * x"
+    hand_in(course / "submitted", "ada", answered(assignment_of(course), {"square-answer": reads}))
+    assert graded(course).marks.questions[0].score == 3
+
+
 def test_an_edited_file_is_graded_again(tmp_path: Path) -> None:
     course = make_course(tmp_path, checks=TAKES_UTILS)
     folder = submitted(course)
