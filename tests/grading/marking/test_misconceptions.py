@@ -119,8 +119,11 @@ def test_a_wrong_solution_runs_once_for_the_class(
 
     monkeypatch.setattr(misconceptions, "_results", counted)
     answer = {"square-answer": "def square(x):\n    return x + x", "cube-answer": "cube = None"}
+    assignment = assignment_of(course)
+    path = hand_in(course / "submitted", "ada", answered(assignment, RIGHT | answer))
+    submission = read_submission("ada", path.parent, NAME)
     with ThreadPoolExecutor(3) as pool:
-        results = list(pool.map(lambda _: graded(course, runs, answer), range(3)))
+        results = list(pool.map(grade_submission, 3 * [assignment], 3 * [submission], 3 * [runs]))
     assert [told(result).keys() for result in results] == 3 * [{"square"}]
     assert len(ran) == 1
 
