@@ -257,8 +257,10 @@ def _inner(a: Sequence[Any], b: Sequence[Any]) -> Any:
 
 def _depends_on_others(y: Tensor, variables: Sequence[Tensor]) -> bool:
     """Whether something outside can ask for the derivative of a derivative of ``y``."""
-    if not is_recording() or not isinstance(y, Tensor):
-        return is_recording()
+    if not is_recording():
+        return False
+    if not isinstance(y, Tensor):
+        return True
     own = {id(x) for x in variables}
     return any(id(leaf) not in own for leaf in leaves_of(y))
 
@@ -267,7 +269,7 @@ def _sweep(
     y: Tensor, variables: Sequence[Tensor], gradient: Any, record: bool
 ) -> tuple[Tensor, ...]:
     """The pullback of ``gradient`` to each variable; zeros where ``y`` does not depend on it."""
-    if not isinstance(variables[0], Tensor):
+    if not all(isinstance(x, Tensor) for x in variables):
         return _sweep_nodes(y, variables, gradient, record)
     if not y.requires_grad:
         return _zeros_for_none([None] * len(variables), variables)

@@ -176,6 +176,11 @@ def test_the_gradient_of_a_constant_is_zero() -> None:
     assert_same(grad(lambda x: 1.0)(X), torch.zeros(3, dtype=torch.float64))
 
 
+def test_a_function_without_arguments_has_no_pullbacks() -> None:
+    y, pullback = vjp(lambda: Tensor(3.0))
+    assert (y.item(), pullback(1.0)) == (3.0, ())
+
+
 def test_stop_gradient_makes_a_constant() -> None:
     assert grad(lambda x: dl.stop_gradient(x) * x)(3.0).item() == 3.0
     assert dl.stop_gradient(2.0) == 2.0
