@@ -41,7 +41,7 @@ course: env sandbox book notebooks exercises student grade ## everything: enviro
 	@echo "  feedback    $(OUTPUT)/feedback/"
 	@echo "  gradebook   $(OUTPUT)/gradebook.db"
 
-test: lint sandbox browser book ## everything that CI checks
+test: lint sandbox browser book ## everything that CI checks, but for `make busy`
 	$(BIN)/pytest tests/engine -p no:nbval --numprocesses $(JOBS)
 	$(BIN)/python tools/engine_tests.py
 	$(BIN)/pytest tests book/notebooks --nbval --ignore tests/engine --numprocesses $(JOBS) --dist loadfile
@@ -73,7 +73,7 @@ browser:
 
 book: $(BOOK) ## the executed HTML book
 
-$(BOOK): $(ENGINE) $(PAGES) $(wildcard book/_ext/*.py book/_static/*.css book/_static/benchmarks/*) book/references.bib _config.yml _toc.yml requirements.txt | env
+$(BOOK): $(ENGINE) $(PAGES) $(wildcard book/_ext/*.py book/_static/*.css book/_static/*.js book/_static/benchmarks/*) book/references.bib _config.yml _toc.yml requirements.txt | env
 	@$(BIN)/python tools/fresh_cells.py build/_build
 	$(BIN)/jupyter-book build . --config _config.yml --toc _toc.yml --path-output build -W -n --keep-going
 	@touch $@

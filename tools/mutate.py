@@ -21,7 +21,6 @@ import resource
 import shutil
 import signal
 import sys
-import tomllib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
-from mutations import Mutant, mutants
+from mutations import Key, Mutant, equivalents, mutants
 from tests_of_lines import TestsOfLines
 from tqdm import tqdm
 
@@ -58,7 +57,7 @@ class Sampled:
     text: str  # the line that it changes
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         return self.file, self.text, self.mutant.what
 
 
@@ -73,10 +72,9 @@ def all_mutants(places: Sequence[str]) -> Iterator[Sampled]:
                 yield Sampled(name, mutant, lines[mutant.line - 1].strip())
 
 
-def equivalent() -> dict[tuple[str, str, str], str]:
+def equivalent() -> dict[Key, str]:
     """The changes that nobody can notice, with the reason."""
-    entries = tomllib.loads(EQUIVALENT.read_text(encoding="utf-8")).get("mutant", [])
-    return {(e["file"], e["line"], e["change"]): e["reason"] for e in entries}
+    return equivalents(EQUIVALENT, "file")
 
 
 # --- Trying a change ------------------------------------------------------------------------------

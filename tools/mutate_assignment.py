@@ -19,7 +19,6 @@ import hashlib
 import json
 import random
 import sys
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,7 @@ from functools import cached_property
 from pathlib import Path
 
 from array_mutations import array_changes
-from mutations import Mutant, mutants
+from mutations import Key, Mutant, equivalents, mutants
 from nbformat import NotebookNode
 from nbgrader.utils import is_grade, is_solution
 from products import run
@@ -55,7 +54,6 @@ TABLE, EQUIVALENT = "mutants.md", "equivalent_mutants.toml"
 # A change that never ends should cost little; the reference takes a tenth of this at most.
 LIMITS = Limits(cell_seconds=10, probe_seconds=2, total_seconds=60, memory_bytes=1 << 30)
 
-Key = tuple[str, str, str]
 ORDINALS = ("", "", ", the second", ", the third", *(f", number {n}" for n in range(4, 100)))
 
 
@@ -117,14 +115,6 @@ def _solution_lines(lines: Sequence[str]) -> set[int]:
     return found
 
 
-def equivalents(folder: Path) -> dict[Key, str]:
-    """The changes that are right, too, with the reason."""
-    path = folder / EQUIVALENT
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    entries = tomllib.loads(text).get("mutant", [])
-    return {(e["cell"], e["line"], e["change"]): e["reason"] for e in entries}
-
-
 @dataclass
 class Trial:
     """An assignment whose checks are tried, with what is known from earlier trials."""
@@ -170,7 +160,10 @@ def _digest(*texts: str) -> str:
 def sources_digest(assignment: Assignment, folder: Path) -> str:
     """Changes whenever the changes, the checks or the reasons do."""
     own = [f"{change.cell} {change.mutant}" for change in changes(assignment)]
-    reasons = [f"{key} {reason}" for key, reason in sorted(equivalents(folder).items())]
+    reasons = [
+        f"{key} {reason}"
+        for key, reason in sorted(equivalents(folder / EQUIVALENT, "cell").items())
+    ]
     return _digest(*own, assignment.checks_source, *reasons)[:16]
 
 
@@ -216,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _check(assignment: Assignment, folder: Path) -> int:
     path = folder / TABLE
-    expected = table(assignment, folder, equivalents(folder))
+    expected = table(assignment, folder, equivalents(folder / EQUIVALENT, "cell"))
     if path.is_file() and path.read_text(encoding="utf-8") == expected:
         return 0
     print(f"{path} is not of these sources. Run: make mutate ASSIGNMENT={assignment.name}")
@@ -224,7 +217,7 @@ def _check(assignment: Assignment, folder: Path) -> int:
 
 
 def _try(assignment: Assignment, folder: Path, options: argparse.Namespace) -> int:
-    found, known = changes(assignment), equivalents(folder)
+    found, known = changes(assignment), equivalents(folder / EQUIVALENT, "cell")
     if stale := sorted(known.keys() - {change.key for change in found}):
         print(f"{folder / EQUIVALENT} has entries that are no changes of the solution:")
         print(*(f"  {cell}: {line}: {what}" for cell, line, what in stale), sep="\n")

@@ -11,8 +11,10 @@ from __future__ import annotations
 import ast
 import copy
 import itertools
+import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult,
@@ -29,6 +31,7 @@ SYMMETRIC = ("min", "max", "np.minimum", "np.maximum", "ops.minimum", "ops.maxim
 
 
 Change = tuple[ast.expr | ast.stmt, ast.AST | str]  # of which part of a node, and into what
+Key = tuple[str, str, str]  # where a change is, the line that it changes, and what it is
 Operators = Callable[[ast.expr | ast.stmt], Iterator[Change]]
 
 
@@ -45,6 +48,16 @@ class Mutant:
     def apply(self, source: str) -> str:
         data = source.encode()
         return (data[: self.start] + self.text.encode() + data[self.end :]).decode()
+
+
+def equivalents(path: Path, place: str) -> dict[Key, str]:
+    """The changes that a file says nobody can notice, with the reason; none if it is not there.
+
+    ``place`` is what an entry calls where the change is: a file, say. See `Key`.
+    """
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    entries = tomllib.loads(text).get("mutant", [])
+    return {(e[place], e["line"], e["change"]): e["reason"] for e in entries}
 
 
 def mutants(source: str, *further: Operators) -> list[Mutant]:

@@ -104,8 +104,9 @@ class Symbol(Node):
         except KERNEL_ERRORS as error:
             raise explain_failure(op, operands, parameters, error) from error
         y = Symbol(shape, dtype, op=op, inputs=operands, parameters=parameters)
-        is_constant = is_recording() or op is ops.stop_gradient or y.dtype.kind != "f"
-        return y if is_constant else cast("Symbol", ops.stop_gradient(y))
+        if is_recording() or op is ops.stop_gradient or y.dtype.kind != "f":
+            return y
+        return cast("Symbol", ops.stop_gradient(y))
 
     def on(self, operands: tuple[Any, ...]) -> Symbol:
         """The same operation on other operands of the same shapes and dtypes; itself on its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ COUNTED = range(13)  # "two parameters", "the first 10": nobody computes these
 YEARS = range(1600, 2100)
 
 
+@functools.cache
 def parser() -> MarkdownIt:
     markdown = MarkdownIt("commonmark").enable("table")
     for plugin in (

@@ -105,7 +105,7 @@ class Assignment:
 
     @property
     def file_paths(self) -> tuple[Path, ...]:
-        return tuple(sorted(p for p in self.files.rglob("*") if p.is_file())) if self.files else ()
+        return tuple(_files_of(self.files)) if self.files else ()
 
     @property
     def max_score(self) -> float:

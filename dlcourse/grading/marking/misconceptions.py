@@ -95,20 +95,21 @@ def known_misconceptions(
     calls = [call for call in reference.calls if call.grade_id == question]
     names = {call.name for call in calls}
     wrong = [a for a in assignment.wrong if not a.attack and a.loses & names == failed]
+    futures = []
     for answers in wrong:
         key = (assignment.digest, answers.name, question, runs)
         with _lock:
             begun = key in _found
             future = _found.setdefault(key, Future())
+        futures.append(future)
         if not begun:
             try:
                 future.set_result(_results(assignment, answers, calls, reference.limits, runs))
             except BaseException as error:  # whoever waits for it is told
                 future.set_exception(error)
                 raise
-    for answers in wrong:
-        results = _found[assignment.digest, answers.name, question, runs].result()
-        if results is not None:
+    for answers, future in zip(wrong, futures, strict=True):
+        if (results := future.result()) is not None:
             yield Misconception(answers.description, results)
 
 

@@ -129,7 +129,7 @@ def run_probes(
         {call.name: run.result(call, answers.get(call.name)) for call in calls},
         run.progress.errors,
         run.progress.slowest,
-        run.budget.spent,
+        run.limits.total_seconds - run.budget.seconds,
     )
 
 
@@ -203,13 +203,12 @@ class NotebookRun:
         return units
 
     def run(self) -> Progress:
-        budget = self.budget
         before_stops, stopped, innocent = self.progress.copy(), list[Unit](), set[int]()
         while True:
             if stopped:
                 earlier = {cell for cell in self.progress.restless if cell < stopped[0].cell}
                 for suspect in sorted(earlier - innocent, reverse=True):
-                    trial = self._attempt_without(suspect, before_stops, budget)
+                    trial = self._attempt_without(suspect, before_stops)
                     if any(unit in trial.skipped or not trial.has(unit) for unit in stopped):
                         innocent.add(suspect)
                     elif any(trial.went_well(unit) for unit in stopped):
@@ -219,7 +218,7 @@ class NotebookRun:
             if not stopped:
                 before_stops = self.progress.copy()
             units = self._open_units(self.progress)
-            culprit = self._attempt(self.progress, units, budget) if units else None
+            culprit = self._attempt(self.progress, units) if units else None
             if culprit is None or culprit[1] == "time is up":
                 return self.progress
             unit, ending = culprit
@@ -230,10 +229,10 @@ class NotebookRun:
                 stopped.append(unit)
             self.progress.skip(unit, ending)
 
-    def _attempt_without(self, cell: int, before: Progress, budget: Budget) -> Progress:
+    def _attempt_without(self, cell: int, before: Progress) -> Progress:
         trial = before.copy()
         trial.skip(Unit(cell), "died")
-        culprit = self._attempt(trial, self._open_units(trial), budget)
+        culprit = self._attempt(trial, self._open_units(trial))
         if culprit is not None and culprit[1] != "time is up":
             trial.skip(*culprit)
         return trial
@@ -281,16 +280,14 @@ class NotebookRun:
     def _seconds(self, call: ProbeCall) -> float:
         return self.limits.probe_seconds if call.seconds is None else call.seconds
 
-    def _attempt(
-        self, progress: Progress, units: list[Unit], budget: Budget
-    ) -> tuple[Unit, Ending] | None:
+    def _attempt(self, progress: Progress, units: list[Unit]) -> tuple[Unit, Ending] | None:
         """Run the units in a new sandbox; the unit that stopped it and how, or None at the end.
 
         A sandbox may fail to start for want of memory or processes, so it is tried again.
         """
         for attempt in range(1, STARTS + 1):
-            with self._start(units) as running, budget.of(running):
-                events = EventReader(running, self.limits, budget)
+            with self._start(units) as running, self.budget.of(running):
+                events = EventReader(running, self.limits, self.budget)
                 if isinstance(events.next(START_SECONDS, 1 << 16), dict):
                     return self._run_units(progress, units, events)
                 if attempt == STARTS:

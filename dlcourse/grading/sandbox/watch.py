@@ -24,7 +24,6 @@ class Budget:
 
     def __init__(self, limits: Limits) -> None:
         self.seconds = limits.total_seconds
-        self.spent = 0.0
         self.deadline = time.monotonic() + limits.patience * limits.total_seconds
 
     @contextmanager
@@ -33,9 +32,7 @@ class Budget:
         try:
             yield
         finally:
-            computed = running.processor_seconds()
-            self.seconds -= computed
-            self.spent += computed
+            self.seconds -= running.processor_seconds()
 
 
 class EventReader:
