@@ -69,7 +69,11 @@ def reverse_sweep(
 
 
 def sent_back(
-    node: Any, g: Any, raw: bool, reached: Set[int] | None = None
+    node: Any,
+    g: Any,
+    raw: bool,
+    reached: Set[int] | None = None,
+    stretched: dict[int, tuple[int, ...]] | None = None,
 ) -> list[tuple[int, Any]]:
     """What the operation that made ``node`` contributes to the gradients of its inputs.
 
@@ -82,6 +86,8 @@ def sent_back(
         g: Its gradient d(loss)/d(node), of its shape and dtype: an array, or a Node.
         raw: Run the rules on the arrays of Tensors, else on the Nodes themselves.
         reached: The ids of the inputs to send to; by default all that require a gradient.
+        stretched: Filled, if given: for each input that was broadcast, by its position, the shape
+            to which. What goes to it was summed over the axes that it was stretched along.
 
     Returns:
         Positions of inputs, each with a part of that input's gradient, of its shape and dtype.
@@ -102,6 +108,8 @@ def sent_back(
             part = rule(g, y, *arguments, **parameters)
         value = arguments[i]
         if part.shape != value.shape:
+            if stretched is not None:
+                stretched[i] = part.shape
             part = ops.unbroadcast(part, value.shape)
         if part.dtype != value.dtype:
             part = ops.astype(part, value.dtype)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -49,7 +49,7 @@ def draw_graph(
     )
 
 
-def _value_text(value: Any) -> str:
+def value_text(value: Any) -> str:
     """A number as it is, the shape of anything larger."""
     array = np.asarray(value)
     if array.size == 1:
@@ -63,21 +63,45 @@ def _value_text(value: Any) -> str:
 def _draw_own(
     root: Tensor, names: Mapping[str, Any], gradients: bool, direction: Direction
 ) -> GraphDrawing:
-    graph = history(root)
     called = {id(value): name for name, value in names.items()}
-    position = {id(value): i for i, value in enumerate(graph)}
     total, arriving = _gradients(root) if gradients else ({}, {})
+    return drawn_history(root, called, total, arriving, direction)
 
+
+def drawn_history(
+    root: Tensor,
+    called: Mapping[int, str],
+    total: Mapping[int, Any],
+    arriving: Mapping[tuple[int, int], Any],
+    direction: Direction = "TB",
+) -> GraphDrawing:
+    """The drawing of a dynamic graph with given gradients.
+
+    Node i is ``history(root)[i]``, and edge j is ``operands(history(root))[j]``.
+
+    Args:
+        root: Where the graph ends.
+        called: Names, by the id of what is called so.
+        total: The gradient of each node that has one, by its id.
+        arriving: What is sent along each edge, by the id of the result and the operand's position.
+        direction: As for `draw_graph`.
+    """
+    graph = history(root)
+    position = {id(value): i for i, value in enumerate(graph)}
     drawing = GraphDrawing(direction=direction)
     for value in graph:
-        gradient = _value_text(total[id(value)]) if id(value) in total else None
+        gradient = value_text(total[id(value)]) if id(value) in total else None
         drawing.nodes.append(_own_node(value, called.get(id(value)), gradient))
-    for value in graph:
-        for place, x in enumerate(_inputs(value)):
-            g = arriving.get((id(value), id(x), place))
-            text = None if g is None else _value_text(g)
-            drawing.edges.append(DrawnEdge(position[id(x)], position[id(value)], text))
+    for value, place, x in operands(graph):
+        g = arriving.get((id(value), place))
+        text = None if g is None else value_text(g)
+        drawing.edges.append(DrawnEdge(position[id(x)], position[id(value)], text))
     return drawing
+
+
+def operands(graph: Sequence[Any]) -> list[tuple[Any, int, Any]]:
+    """Of each value of a history, and in that order: the value, a position, the operand there."""
+    return [(value, place, x) for value in graph for place, x in enumerate(_inputs(value))]
 
 
 def _inputs(value: Any) -> tuple[Any, ...]:
@@ -111,7 +135,7 @@ def history(root: Tensor) -> list[Any]:
 
 def _own_node(value: Any, name: str | None, gradient: str | None) -> DrawnNode:
     array = raw_value(value)
-    text = _value_text(array)
+    text = value_text(array)
     named = text if name is None else f"{name} = {text}"
     if isinstance(value, Tensor) and value.op is not None:
         return DrawnNode("operation", (value.op.name, named), gradient)
@@ -119,21 +143,19 @@ def _own_node(value: Any, name: str | None, gradient: str | None) -> DrawnNode:
     return DrawnNode("input" if is_input or name else "constant", (named,), gradient)
 
 
-def _gradients(
-    root: Tensor,
-) -> tuple[dict[int, Any], dict[tuple[int, int, int], Any]]:
+def _gradients(root: Tensor) -> tuple[dict[int, Any], dict[tuple[int, int], Any]]:
     """The gradient of each node, and what backward sends along each edge.
 
-    Nodes are keyed by id, edges by (id of the result, id of the argument, the argument's place).
+    Nodes are keyed by id, edges by the id of the result and the operand's position.
     """
     if root.size != 1:
         raise ValueError(f"draw_graph: gradients=True needs a scalar, got shape {root.shape}")
     total: dict[int, Any] = {}
-    arriving: dict[tuple[int, int, int], Any] = {}
+    arriving: dict[tuple[int, int], Any] = {}
     for node, g in reverse_sweep(root, np.ones_like(root.data), raw=True):
         total[id(node)] = g
         for place, part in sent_back(node, g, raw=True) if node.op else ():
-            arriving[id(node), id(node.inputs[place]), place] = part
+            arriving[id(node), place] = part
     return total, arriving
 
 
@@ -166,7 +188,7 @@ def _draw_torch(root: Any, names: Mapping[str, Any], direction: Direction) -> Gr
 
 
 def _torch_text(tensor: Any) -> str:
-    return _value_text(tensor.detach().numpy())
+    return value_text(tensor.detach().numpy())
 
 
 def _torch_functions(root: Any) -> Iterator[Any]:

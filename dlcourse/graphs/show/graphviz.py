@@ -75,6 +75,8 @@ class Group:
 class GraphDrawing:
     """A drawn graph; Jupyter shows it as SVG.
 
+    In the SVG, node i has the class "ni" and edge j the class "ej", so that a script finds them.
+
     Attributes:
         nodes, edges: What is drawn, inputs before results.
         direction: "TB", results below their inputs, or "LR", results to the right.
@@ -117,10 +119,12 @@ class GraphDrawing:
                 margin=MARGIN[node.kind],
                 peripheries=0 if node.kind == "constant" else 1 + node.is_output,
                 penwidth=2.5 if node.mark else 1,
+                **{"class": f"n{i}"},
             )
-        for edge in self.edges:
+        for j, edge in enumerate(self.edges):
             label = "" if edge.gradient is None else _colored(f" {edge.gradient} ")
-            graph.add_edge(edge.source, edge.target, label=f"<{label}>" if label else "")
+            text = f"<{label}>" if label else ""
+            graph.add_edge(edge.source, edge.target, label=text, **{"class": f"e{j}"})
         _add_groups(graph, self.groups, "cluster")
         return bytes(graph.draw(format=format, prog="dot"))
 

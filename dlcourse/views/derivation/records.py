@@ -33,18 +33,23 @@ class Contribution:
     """What one operation adds to the gradient of one of its operands.
 
     Attributes:
+        place: The operand's position among those of the operation.
         target: The operand's name.
         rule: The derivative rule, in terms of the names; ``v3_bar`` is the gradient of v3.
         value: What is added.
         total: The gradient of the operand so far, of all the contributions until this one.
         is_first: Whether nothing was there before.
+        stretched: If the operand was broadcast, the shape to which; ``value`` is then a sum over
+            the axes that it was stretched along.
     """
 
+    place: int
     target: str
     rule: Formula
     value: Array
     total: Array
     is_first: bool
+    stretched: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)

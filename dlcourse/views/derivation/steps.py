@@ -123,7 +123,7 @@ def derive(
         raise ValueError("derive: the value depends on no tensor that requires a gradient")
     seed = _seed(root, gradient)
     names_by_id = _all_names(root, called)
-    formulas = {id(x): _atom(x, names_by_id) for x in _in_order(root)}
+    formulas = {id(x): atom(x, names_by_id) for x in _in_order(root)}
     steps, gradients = _backward(root, seed, names_by_id, formulas)
     return Derivation(
         root, names_by_id, _forward(root, names_by_id, formulas), seed, steps, gradients
@@ -184,7 +184,7 @@ def _all_names(root: Tensor, called: Mapping[int, str]) -> dict[int, str]:
     return names
 
 
-def _atom(x: Any, names: Mapping[int, str]) -> Formula:
+def atom(x: Any, names: Mapping[int, str]) -> Formula:
     """A value by its name; a number without a name as it is."""
     if id(x) in names:
         return name_formula(names[id(x)], np.size(raw_value(x)) == 1)
@@ -223,12 +223,21 @@ def _backward(
             continue
         rules = rule_formulas(node, names[id(node)], formulas)
         sent = []
-        for place, part in sent_back(node, g, raw=True):
+        stretched: dict[int, tuple[int, ...]] = {}
+        for place, part in sent_back(node, g, raw=True, stretched=stretched):
             x = node.inputs[place]
             before = total.get(id(x))
             total[id(x)] = part if before is None else before + part
             sent.append(
-                Contribution(names[id(x)], rules[place], part, total[id(x)], before is None)
+                Contribution(
+                    place=place,
+                    target=names[id(x)],
+                    rule=rules[place],
+                    value=part,
+                    total=total[id(x)],
+                    is_first=before is None,
+                    stretched=stretched.get(place),
+                )
             )
         operands = [formulas[id(v)] for v in node.inputs]
         made = operation_formula(node.op, operands, node.parameters, node.size == 1)
