@@ -62,6 +62,7 @@ def test_only_chapters_have_given_numbers() -> None:
     [
         ("It takes 4,000 steps, or 0.25 s.", ["4,000", "0.25"]),
         ("Two of 12 in 1970; section 3.4 and sections 2.1 and 2.2.", []),
+        ("# 3.4.2 Gradient descent in 44 steps", ["44"]),
         ("In float32, x2 and 3.11.7 are names.", []),
         ("An error of 1e-6, and -17 %.", ["1e-6", "17"]),
         ("`0.5` and <https://a.example/77> are none.", []),

@@ -20,6 +20,7 @@ from mdit_py_plugins.myst_role import myst_role_plugin
 NUMBER = re.compile(
     r"(?<![\w.,])(?<!\w-)(\d{1,3}(?:,\d{3})+|\d+)(\.\d+)?(?:e[+-]?\d+)?(?![\w]|[.,]?\d)"
 )
+HEADING = re.compile(r"\d+(?:\.\d+)* ")  # "3.4.2 Gradient descent"
 SECTION = re.compile(r"[Ss]ections?\s+[\d.]+(?:\s*(?:,|and|to|–)\s*[\d.]+)*")
 IN_OUTPUT = re.compile(r"[-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e[+-]?\d+)?")
 COUNTED = range(13)  # "two parameters", "the first 10": nobody computes these
@@ -42,11 +43,17 @@ def parser() -> MarkdownIt:
 
 def prose_of(text: str) -> Iterator[str]:
     """The words of a page and its formulas in the line, a block at a time: no code, no address."""
-    for token in parser().parse(text):
+    tokens = parser().parse(text)
+    for before, token in zip([None, *tokens], tokens, strict=False):
         if token.type == "inline":
-            yield "".join(_words(token.children or ()))
+            words = "".join(_words(token.children or ()))
+            yield HEADING.sub("", words, count=1) if _is_title(before) else words
         elif token.type == "colon_fence" or token.info.startswith("{figure}"):
             yield from prose_of(_without_options(token.content))
+
+
+def _is_title(token: Token | None) -> bool:
+    return token is not None and token.type == "heading_open" and token.tag == "h1"
 
 
 def _words(tokens: Iterable[Token]) -> Iterator[str]:
