@@ -25,7 +25,6 @@ def main() -> None:
         )
         page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
         page.goto(PAGE.as_uri(), wait_until="networkidle")
-        page.evaluate("MathJax.startup.promise")
         page.locator(FIGURE).first.evaluate("figure => figure.scrollIntoView({block: 'end'})")
         page.mouse.wheel(0, 60)  # a little below the figure
         page.wait_for_timeout(500)

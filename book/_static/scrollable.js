@@ -1,7 +1,7 @@
 // What scrolls by itself can be reached with the keyboard: a wide formula, table or program.
 "use strict";
 
-const scrollable = "mjx-container[display=true], .bd-article table, .bd-article pre";
+const scrollable = "div.math, .bd-article table, .bd-article pre";
 
 function markScrollable() {
   for (const element of document.querySelectorAll(scrollable)) {
@@ -11,8 +11,7 @@ function markScrollable() {
   }
 }
 
-addEventListener("load", async () => {
-  await window.MathJax?.startup?.promise;
+addEventListener("load", () => {
   markScrollable();
   addEventListener("resize", markScrollable);
   document.addEventListener("toggle", markScrollable, true); // a folded part that opens
