@@ -1,11 +1,13 @@
 #!/bin/sh
 # The fonts of the book: of each the characters that its pages use. The sources are the npm packages
-# @fontsource/source-serif-4 and @fontsource/source-sans-3 and Debian's fonts-texgyre-math:
+# @fontsource/source-serif-4, @fontsource/source-sans-3 and @fontsource/noto-sans-sc, and Debian's
+# fonts-texgyre-math:
 #
 #     tools/fonts.sh text FILE.woff2 ...
 #     tools/fonts.sh math texgyrepagella-math.otf
+#     tools/fonts.sh chinese noto-sans-sc-chinese-simplified-400-normal.woff2
 #
-# A test says so when a formula needs a character that is missing.
+# A test says so when a page needs a character that is missing.
 set -eu
 kind=$1
 shift
@@ -27,5 +29,11 @@ text)
 math)
     .venv/bin/pyftsubset "$1" --flavor=woff2 --no-hinting --layout-features=ssty,dtls \
         --unicodes="$ranges" --output-file="$folder/texgyrepagella-math-subset.woff2"
+    ;;
+chinese)
+    # What the chapters quote of the article.
+    .venv/bin/pyftsubset "$1" --flavor=woff2 --no-hinting --layout-features= \
+        --text="$(cat book/*.md | tr -cd '\200-\377')" \
+        --output-file="$folder/noto-sans-sc-subset.woff2"
     ;;
 esac

@@ -28,11 +28,26 @@ CORRECTIONS = [
 ]
 
 
+CHINESE = re.compile(r"[\u3400-\u9fff]+")
+WITHIN_TAGS = re.compile(
+    r"(<(?:script|style|title)\b.*?</(?:script|style|title)>|<[^>]*>)", re.DOTALL
+)
+
+
 def corrected(html: str) -> str:
     """A page with all corrections; to correct it again changes nothing."""
     for pattern, replacement in CORRECTIONS:
         html = re.sub(pattern, replacement, html)
-    return html
+    return with_languages(html)
+
+
+def with_languages(html: str) -> str:
+    """A page whose Chinese words say that they are Chinese, so that they are read as such."""
+    parts = WITHIN_TAGS.split(html)
+    for i in range(0, len(parts), 2):  # the text between the tags
+        if i == 0 or parts[i - 1] != '<span lang="zh">':
+            parts[i] = CHINESE.sub(r'<span lang="zh">\g<0></span>', parts[i])
+    return "".join(parts)
 
 
 def _correct_pages(app: Sphinx, failure: Exception | None) -> None:

@@ -26,6 +26,8 @@ from accessible import corrected
         ),
         ('<div class="sidebar-primary-item"><nav>', '<div class="sidebar-primary-item"><nav>'),
         ('<ul role="list">', '<ul role="list">'),
+        ("<p>from 微分, the", '<p>from <span lang="zh">微分</span>, the'),
+        ('<img alt="微分"><title>微分</title>', '<img alt="微分"><title>微分</title>'),
     ],
 )
 def test_a_page_is_corrected_once(written: str, instead: str) -> None:

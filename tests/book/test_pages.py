@@ -213,6 +213,30 @@ def test_the_fonts_have_every_character_of_the_formulas(site: Path) -> None:
     assert sorted(used - known - invisible - overline) == [], "add them to tools/fonts.sh"
 
 
+def test_the_fonts_have_every_chinese_character_of_the_pages(site: Path) -> None:
+    font = TTFont(ROOT / "book/_static/fonts/noto-sans-sc-subset.woff2")
+    known = {chr(code) for table in font["cmap"].tables for code in table.cmap}
+    text = "".join(path.read_text("utf-8") for path in site.rglob("*.html"))
+    used = set(re.findall(r"[\u3400-\u9fff]", text))
+    assert used, "the chapters quote the article"
+    assert sorted(used - known) == [], "run tools/fonts.sh chinese"
+
+
+def test_the_errata_list_every_box_and_lead_to_it(site: Path) -> None:
+    rows = re.findall(r'href="([\w-]+\.html)#(article-says-\d+)"',
+                      (site / "book/errata.html").read_text("utf-8"))  # fmt: skip
+    boxes = [
+        (path.name, name)
+        for path in sorted((site / "book").glob("[0-9]*.html"))
+        for name in re.findall(
+            r'<div class="article-says admonition"[^>]* id="(article-says-\d+)"',
+            path.read_text("utf-8"),
+        )
+    ]
+    assert sorted(rows) == sorted(boxes)
+    assert {name.rsplit("-", 1)[0][:3] for name, _ in boxes} >= {"3-3", "3-4", "4-1", "4-2"}
+
+
 @pytest.mark.parametrize("name", ["book/index", CHAPTERS[-1]])
 def test_a_page_can_be_read_without_a_script(name: str, browser: Browser, address: str) -> None:
     context = browser.new_context(java_script_enabled=False)
