@@ -35,7 +35,7 @@ class References:
 
     def entry(self, key: str) -> Entry:
         if key not in self._data.entries:
-            raise ValueError(f"{{cite}}`{key}`: no such entry in references.bib; add it there")
+            raise ValueError(f"{{footcite}}`{key}`: no such entry in references.bib; add it there")
         self._cited[key] = None
         return self._data.entries[key]
 
@@ -102,7 +102,7 @@ def _closing(lines: list[str], start: int, fence: str) -> int:
 def _directive(name: str, title: str, inside: list[str], references: References) -> str:
     while inside and OPTION.match(inside[0]):
         inside = inside[1:]
-    if name == "bibliography":
+    if name == "footbibliography":
         return references.listing()
     body = _lines(inside, references).strip("\n")
     title = _inline(title, references)
@@ -124,9 +124,9 @@ def _inline(line: str, references: References) -> str:
 
 def _role(name: str, text: str, references: References) -> str:
     keys = [key.strip() for key in text.split(",")]
-    if name == "cite:t":
+    if name == "footcite:t":
         return ", ".join(f"{references.names(k)} ({references.year(k)})" for k in keys)
-    if name in ("cite", "cite:p"):
+    if name in ("footcite", "footcite:p"):
         return f"({'; '.join(f'{references.names(k)}, {references.year(k)}' for k in keys)})"
     if name == "math":
         return f"${text}$"

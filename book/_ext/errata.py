@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Any
 
 from docutils import nodes
-from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 from sphinx.util.docutils import SphinxDirective
@@ -46,9 +45,8 @@ def _collect(app: Sphinx, doctree: nodes.document) -> None:
 
 def _first_paragraph(box: nodes.admonition) -> str:
     paragraph = next(box.findall(nodes.paragraph)).deepcopy()
-    for citation in list(paragraph.findall(addnodes.pending_xref)):
-        if citation.get("refdomain") == "cite":
-            citation.parent.remove(citation)
+    for citation in list(paragraph.findall(nodes.footnote_reference)):
+        citation.parent.remove(citation)
     return " ".join(paragraph.astext().split()).replace(" .", ".").replace(" ,", ",")
 
 

@@ -8,6 +8,7 @@ the font.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -84,6 +85,9 @@ def _shrink(app: Sphinx, failure: Exception | None) -> None:
     (output / STYLES).write_text(without_unused_icons(css, names), encoding="utf-8")
     sheets = [path.read_text(encoding="utf-8") for path in output.rglob("*.css")]
     _keep_glyphs(output / ICONS, icon_characters("".join(sheets)))
+
+
+logging.getLogger("fontTools.subset").setLevel(logging.WARNING)
 
 
 def _keep_glyphs(path: Path, characters: set[int]) -> None:

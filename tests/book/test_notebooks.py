@@ -20,7 +20,7 @@ kernelspec: {display_name: Python 3, language: python, name: python3}
 
 :::{admonition} The article says
 :class: article-says
-As {cite:t}`someone2001title` show.
+As {footcite:t}`someone2001title` show.
 :::
 
 ```{code-cell} ipython3
@@ -153,9 +153,9 @@ def test_a_failing_cell_is_reported_and_leaves_no_notebook(
     ("myst", "expected"),
     [
         ("plain $x_1$ and `code`", "plain $x_1$ and `code`"),
-        ("see {cite:t}`someone2001title`", "see Someone et al. (2001)"),
+        ("see {footcite:t}`someone2001title`", "see Someone et al. (2001)"),
         (
-            "so {cite}`someone2001title,two2002book`.",
+            "so {footcite}`someone2001title,two2002book`.",
             "so (Someone et al., 2001; One and Two, 2002).",
         ),
         ("[next](3-4-losses.md#why)", "[next](3-4-losses.ipynb#why)"),
@@ -168,7 +168,7 @@ def test_a_failing_cell_is_reported_and_leaves_no_notebook(
             "<details>\n<summary>A</summary>\n\n$x$\n\n</details>",
         ),
         ("::::{note}\n:::{note}\na\n:::\n::::", "> **Note**\n>\n> > **Note**\n> >\n> > a"),
-        ("```python\n{cite}`x`\n:::{note}\n```", "```python\n{cite}`x`\n:::{note}\n```"),
+        ("```python\n{footcite}`x`\n:::{note}\n```", "```python\n{footcite}`x`\n:::{note}\n```"),
     ],
 )
 def test_myst_becomes_what_jupyter_shows(myst: str, expected: str, references: References) -> None:
@@ -176,7 +176,7 @@ def test_myst_becomes_what_jupyter_shows(myst: str, expected: str, references: R
 
 
 def test_a_bibliography_lists_what_was_cited_and_nothing_else(references: References) -> None:
-    text = plain_markdown("{cite}`two2002book`\n\n```{bibliography}\n:filter: x\n```", references)
+    text = plain_markdown("{footcite}`two2002book`\n\n```{footbibliography}\n```", references)
     assert text.startswith("(One and Two, 2002)\n\n- ")
     assert text.count("\n- ") == 1
 
@@ -184,7 +184,7 @@ def test_a_bibliography_lists_what_was_cited_and_nothing_else(references: Refere
 @pytest.mark.parametrize(
     ("myst", "message"),
     [
-        ("{cite}`nobody`", "no such entry"),
+        ("{footcite}`nobody`", "no such entry"),
         (":::{mermaid}\na\n:::", "no form in a notebook"),
         ("{abbr}`a`", "no form in a notebook"),
         (":::{note}\na", "never closed"),

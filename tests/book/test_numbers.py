@@ -70,7 +70,7 @@ def test_only_chapters_have_given_numbers() -> None:
         ("$$\\kappa = 470$$", []),
         ("```{figure} a.svg\n:name: fig-77\n\nOf 88 runs.\n```", ["88"]),
         (":::{admonition} 55 steps\n:class: note-66\n\nIn 77 steps.\n:::", ["77"]),
-        ("{cite}`kingma2015adam` and {eq}`99`", []),
+        ("{footcite}`kingma2015adam` and {eq}`99`", []),
         ("```{code-cell}\nx = 99\n```", []),
     ],
 )
