@@ -31,8 +31,7 @@ NEEDED_BY = {
     "clipboard.min.js": 'class="highlight',
     "copybutton.css": 'class="highlight',
     "copybutton.js": 'class="highlight',
-    "togglebutton.css": "toggle-details",
-    "togglebutton.js": "toggle-details",
+    "temml.css": "<math",
 }
 LOADS = re.compile(
     r'\s*<(?:script|link)\b[^>]*?\b(?:src|href)="(?P<address>[^"]*)"[^>]*>(?:\s*</script>)?'
