@@ -457,3 +457,12 @@ def test_a_dtype_is_changed_by_to() -> None:
 def test_an_argument_that_is_given_twice_is_refused() -> None:
     with pytest.raises(TypeError, match="axis"):
         Tensor([[1.0]]).sum(0, axis=0)
+
+
+def test_numpy_makes_an_array_of_the_type_that_is_asked_for() -> None:
+    t = Tensor([1.5, 2.5])
+    assert t.__array__(np.dtype(np.float32)).dtype == np.float32  # NumPy would convert once more
+    assert np.array(t, dtype=int).tolist() == [1, 2]
+    copied = np.array(t, copy=True)
+    copied[0] = 9.0
+    assert t.data.tolist() == [1.5, 2.5]

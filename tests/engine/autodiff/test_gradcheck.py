@@ -115,3 +115,8 @@ def test_an_input_without_elements_has_a_jacobian_without_columns() -> None:
     empty = Tensor(np.zeros((0, 2)), requires_grad=True)
     full = Tensor(np.ones(3), requires_grad=True)
     assert gradcheck(lambda a, b: b * a.sum(), [empty, full])
+
+
+def test_a_gradient_that_is_nan_where_the_difference_is_agrees_with_it() -> None:
+    with np.errstate(invalid="ignore"):
+        assert gradcheck(ops.sqrt, [Tensor(-1.0, requires_grad=True)])

@@ -595,3 +595,7 @@ def test_another_choice_for_what_is_unconnected_is_refused_and_uses_up_nothing(m
     with pytest.raises(ValueError, match=r"unconnected_gradients: expected .* got 'zeros'"):
         getattr(tape, method)(y, x, unconnected_gradients="zeros")
     assert getattr(tape, method)(y, x).data.sum() == 6.0
+
+
+def test_a_tape_that_was_never_opened_has_watched_nothing() -> None:
+    assert GradientTape().watched_variables() == ()

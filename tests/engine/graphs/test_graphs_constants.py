@@ -102,3 +102,9 @@ def test_the_graph_shows_it_and_integers_need_none() -> None:
 
     names = [node.op.name for node in trace(f, X).nodes]
     assert names == ["add", "stop_gradient", "greater"]
+
+
+@pytest.mark.parametrize("value", [np.array(["a"]), np.array([1j]), np.array([None])])
+def test_what_is_no_real_number_cannot_stand_beside_a_symbol(value: Any) -> None:
+    with pytest.raises(TypeError, match="add: expected numbers beside a Symbol, got ndarray"):
+        trace(lambda x: x + value, np.ones(1))

@@ -353,3 +353,12 @@ def test_random_updates_of_random_states(data) -> None:
 def test_the_plan_of_an_operation_and_its_gradient(case: Case) -> None:
     graph = trace(case.ours, *case.inputs)
     check_by_running(plan(passes.optimise(graph)), *case.inputs)
+
+
+def test_the_buffer_of_a_result_that_nobody_reads_is_free_at_once() -> None:
+    def lavish(x: Any) -> Any:
+        for _ in range(5):
+            ops.exp(ops.reshape(x, shape=(3, 2)) @ X[:2, :2])
+        return ops.exp(x)
+
+    assert len(plan(trace(lavish, np.ones(6))).sizes) <= 2

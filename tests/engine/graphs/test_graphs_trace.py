@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -359,3 +361,11 @@ def test_a_graph_of_ten_thousand_operations_needs_no_recursion() -> None:
     value, g = gradient(graph).run(0.5)
     assert (value, g) == (0.5, 1)
     del graph
+
+
+@pytest.mark.parametrize(
+    ("function", "name"),
+    [(partial(ops.multiply, 2.0), "graph"), (lambda x: x * 2.0, "function")],
+)
+def test_a_graph_is_named_after_its_function(function: Any, name: str) -> None:
+    assert trace(function, np.ones(2)).name == name

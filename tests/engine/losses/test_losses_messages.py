@@ -95,3 +95,13 @@ def test_a_penalty_says_its_name(penalty: str) -> None:
         function([np.ones(2)], -1.0)
     with pytest.raises(ValueError, match=f"^{penalty}: expected parameters, got none"):
         function([])
+
+
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_class_to_ignore_is_for_labels_and_not_for_distributions(index: int) -> None:
+    logits, target = Tensor([[1.0, 2.0]]), Tensor([[0.5, 0.5]])
+    with pytest.raises(ValueError, match=rf"ignore_index={index} is for labels"):
+        losses.cross_entropy(logits, target, ignore_index=index)
+    assert losses.cross_entropy(logits, target, ignore_index=-100).item() == pytest.approx(
+        0.8133, abs=1e-4
+    )

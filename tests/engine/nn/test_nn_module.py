@@ -413,3 +413,20 @@ def test_a_dictionary_of_modules_has_its_pairs_in_order() -> None:
     modules = nn.ModuleDict(layers)
     assert list(modules.items()) == list(layers.items())
     assert list(modules.keys()) == ["b", "a"] and list(modules.values()) == list(layers.values())
+
+
+def test_a_functional_call_replaces_parameters_in_lists_tuples_and_dicts() -> None:
+    class Parts(Module):
+        def __init__(self) -> None:
+            self.named = {"w": Tensor([1.0, 1.0], requires_grad=True)}
+            self.listed = [Tensor([2.0, 2.0], requires_grad=True)]
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.named["w"] + self.listed[0]
+
+    model = Parts()
+    assert [name for name, _ in model.named_parameters()] == ["named.w", "listed.0"]
+    others = {"named.w": Tensor([3.0, 3.0]), "listed.0": Tensor([0.5, 0.5])}
+    called = functional_call(model, others, Tensor([1.0, 2.0]))
+    assert called.numpy().tolist() == [3.5, 6.5]
+    assert model.named["w"].data.tolist() == [1.0, 1.0]

@@ -139,3 +139,17 @@ def test_a_kernel_with_a_mistake_says_what_it_says() -> None:
     broken = Primitive("broken", lambda a, b: a.shap, "", {"a": None, "b": None})
     with pytest.raises(AttributeError, match="shap"):
         broken(a, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "inner"), [((2, 3), (4,), "b.shape[-1]"), ((2, 3), (4, 5), "b.shape[-2]")]
+)
+def test_a_product_that_does_not_fit_names_the_axes_that_must_agree(
+    a: tuple[int, ...], b: tuple[int, ...], inner: str
+) -> None:
+    with pytest.raises(ValueError, match="matmul") as caught:
+        dl.matmul(Tensor(np.ones(a)), Tensor(np.ones(b)))
+    assert str(caught.value).splitlines()[1:3] == [
+        f"  Expect: a.shape[-1] == {inner}",
+        "  Actual: 3 != 4",
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dlcourse import Tensor, optimizers
@@ -115,3 +116,20 @@ def test_a_program_of_schedules_names_itself() -> None:
         optimizers.SequentialLR(sgd, [first, 0.5], [1])
     with pytest.raises(TypeError, match=r"^ChainedScheduler: .* number 1 is float"):
         optimizers.ChainedScheduler([first, 0.5])
+
+
+@pytest.mark.parametrize("form", ["torch", "keras"])
+def test_adamw_takes_its_decay_out_of_the_quotient(form: Any) -> None:
+    w = Tensor([1.0], requires_grad=True)
+    w.grad = Tensor([0.0])
+    optimizers.AdamW([w], lr=0.1, weight_decay=0.5, form=form).step()
+    assert w.data.tolist() == [0.95]
+
+
+def test_an_option_that_is_a_numpy_scalar_leaves_a_float32_parameter_float32() -> None:
+    w = Tensor(np.float32([1.0]), requires_grad=True)
+    w.grad = Tensor(np.float32([1.0]))
+    optimizer = optimizers.SGD([w], lr=np.float64(0.1))
+    optimizer.step()
+    assert w.data.dtype == np.float32
+    assert type(optimizer.param_groups[0]["lr"]) is float
