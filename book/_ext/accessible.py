@@ -8,8 +8,8 @@ undoes, is seen.
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from built_pages import rewrite_pages
 from sphinx.application import Sphinx
 
 CORRECTIONS = [
@@ -51,12 +51,7 @@ def with_languages(html: str) -> str:
 
 
 def _correct_pages(app: Sphinx, failure: Exception | None) -> None:
-    if failure is not None or app.builder.format != "html":
-        return
-    for path in Path(app.outdir).rglob("*.html"):
-        html = path.read_text(encoding="utf-8")
-        if (better := corrected(html)) != html:
-            path.write_text(better, encoding="utf-8")
+    rewrite_pages(app, failure, corrected)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -41,6 +41,8 @@ def _collect(app: Sphinx, doctree: nodes.document) -> None:
             box["ids"].append(name)
             found.append((name, _first_paragraph(box)))
     _boxes(app.env)[app.env.docname] = found
+    if next(iter(doctree.findall(ErrataList)), None) is not None:
+        app.env.errata_pages = {app.env.docname}  # type: ignore[attr-defined]
 
 
 def _first_paragraph(box: nodes.admonition) -> str:
@@ -69,10 +71,9 @@ def _fill(app: Sphinx, doctree: nodes.document, docname: str) -> None:
 
 def _table(app: Sphinx, docname: str) -> nodes.table:
     body = nodes.tbody()
-    toctree = [name for name in _in_order(app.env) if _boxes(app.env).get(name)]
-    for page in toctree:
+    for page in app.env.collect_relations():  # in the order of the table of contents
         title = app.env.titles[page].astext()
-        for name, text in _boxes(app.env)[page]:
+        for name, text in _boxes(app.env).get(page, ()):
             link = nodes.reference("", title, internal=True)
             link["refuri"] = f"{app.builder.get_relative_uri(docname, page)}#{name}"
             cells = nodes.paragraph("", text), nodes.paragraph("", "", link)
@@ -85,28 +86,10 @@ def _table(app: Sphinx, docname: str) -> nodes.table:
     return nodes.table("", group)
 
 
-def _in_order(env: BuildEnvironment) -> list[str]:
-    """All pages in the order of the table of contents."""
-    found: list[str] = []
-    todo = [env.config.root_doc]
-    while todo:
-        page = todo.pop(0)
-        if page not in found:
-            found.append(page)
-            todo = [*env.toctree_includes.get(page, []), *todo]
-    return found
-
-
-def _remember_page(app: Sphinx, doctree: nodes.document) -> None:
-    if next(iter(doctree.findall(ErrataList)), None) is not None:
-        app.env.errata_pages = {app.env.docname}  # type: ignore[attr-defined]
-
-
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_node(ErrataList)
     app.add_directive("errata", Errata)
     app.connect("doctree-read", _collect)
-    app.connect("doctree-read", _remember_page)
     app.connect("env-purge-doc", _forget)
     app.connect("env-get-outdated", _outdated)
     app.connect("doctree-resolved", _fill)

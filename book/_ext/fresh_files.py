@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import filecmp
 from collections.abc import Iterable
-from importlib.resources import files
 from pathlib import Path
 
+import stage
 from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
-
-STAGE = ("stage.css", "stage.js")
 
 
 def without_a_copy(pairs: Iterable[tuple[Path, Path]]) -> list[Path]:
@@ -39,8 +37,7 @@ def _outdated(
         for path in folder.rglob("*")
         if path.is_file() and path.suffix != ".md"
     ]
-    stage = Path(str(files("dlcourse.views.stage")))
-    pairs += [(stage / name, copies / name) for name in STAGE]
+    pairs += [(Path(str(stage.SOURCES / name)), copies / name) for name in stage.PARTS]
     return [env.config.root_doc] if without_a_copy(pairs) else []
 
 

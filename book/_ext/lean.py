@@ -13,10 +13,12 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from built_pages import rewrite_pages
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
 
+logging.getLogger("fontTools.subset").setLevel(logging.WARNING)  # it reports each table
 STYLES = Path("_static/styles/pydata-sphinx-theme.css")
 ICONS = Path("_static/vendor/fontawesome/webfonts/fa-solid-900.woff2")
 # What a page loads, by a part of its address, and what in the page makes use of it.
@@ -71,22 +73,15 @@ def icon_characters(css: str) -> set[int]:
 
 
 def _shrink(app: Sphinx, failure: Exception | None) -> None:
-    if failure is not None or app.builder.format != "html":
+    pages = rewrite_pages(app, failure, without_unused_files)
+    if not pages:
         return
     output = Path(app.outdir)
-    names: set[str] = set()
-    for path in output.rglob("*.html"):
-        html = path.read_text(encoding="utf-8")
-        names |= set(re.findall(r"\bfa-[\w-]+", html))
-        if (lean := without_unused_files(html)) != html:
-            path.write_text(lean, encoding="utf-8")
+    names = {name for html in pages for name in re.findall(r"\bfa-[\w-]+", html)}
     css = (output / STYLES).read_text(encoding="utf-8")
     (output / STYLES).write_text(without_unused_icons(css, names), encoding="utf-8")
     sheets = [path.read_text(encoding="utf-8") for path in output.rglob("*.css")]
     _keep_glyphs(output / ICONS, icon_characters("".join(sheets)))
-
-
-logging.getLogger("fontTools.subset").setLevel(logging.WARNING)
 
 
 def _keep_glyphs(path: Path, characters: set[int]) -> None:

@@ -17,15 +17,16 @@ STAGE = '<div class="dl-stage"'
 BROUGHT_ALONG = re.compile(
     rf"(?P<opening>{STAGE}[^>]*>)<style>.*?</style>(?P<stage>.*?)<script>.*?</script>", re.DOTALL
 )
-STYLE, SCRIPT = "stage.css", "stage.js"
+PARTS = STYLE, SCRIPT = "stage.css", "stage.js"
+SOURCES = files("dlcourse.views.stage")
 
 
 def _copy_parts(app: Sphinx) -> None:
     if app.builder.format == "html":
         static = Path(app.outdir) / "_static"
         static.mkdir(parents=True, exist_ok=True)
-        for name in (STYLE, SCRIPT):
-            text = (files("dlcourse.views.stage") / name).read_text(encoding="utf-8")
+        for name in PARTS:
+            text = (SOURCES / name).read_text(encoding="utf-8")
             (static / name).write_text(text, encoding="utf-8")
 
 

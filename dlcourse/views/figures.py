@@ -49,7 +49,7 @@ def draw_graph(
     )
 
 
-def value_text(value: Any) -> str:
+def short_text(value: Any) -> str:
     """A number as it is, the shape of anything larger."""
     array = np.asarray(value)
     if array.size == 1:
@@ -90,11 +90,11 @@ def drawn_history(
     position = {id(value): i for i, value in enumerate(graph)}
     drawing = GraphDrawing(direction=direction)
     for value in graph:
-        gradient = value_text(total[id(value)]) if id(value) in total else None
+        gradient = short_text(total[id(value)]) if id(value) in total else None
         drawing.nodes.append(_own_node(value, called.get(id(value)), gradient))
     for value, place, x in operands(graph):
         g = arriving.get((id(value), place))
-        text = None if g is None else value_text(g)
+        text = None if g is None else short_text(g)
         drawing.edges.append(DrawnEdge(position[id(x)], position[id(value)], text))
     return drawing
 
@@ -135,7 +135,7 @@ def history(root: Tensor) -> list[Any]:
 
 def _own_node(value: Any, name: str | None, gradient: str | None) -> DrawnNode:
     array = raw_value(value)
-    text = value_text(array)
+    text = short_text(array)
     named = text if name is None else f"{name} = {text}"
     if isinstance(value, Tensor) and value.op is not None:
         return DrawnNode("operation", (value.op.name, named), gradient)
@@ -188,7 +188,7 @@ def _draw_torch(root: Any, names: Mapping[str, Any], direction: Direction) -> Gr
 
 
 def _torch_text(tensor: Any) -> str:
-    return value_text(tensor.detach().numpy())
+    return short_text(tensor.detach().numpy())
 
 
 def _torch_functions(root: Any) -> Iterator[Any]:

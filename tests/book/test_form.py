@@ -7,17 +7,11 @@ from pathlib import Path
 
 import jupytext
 import pytest
-import yaml
 from nbformat import NotebookNode
+from notebooks import chapters
 
 ROOT = Path(__file__).resolve().parents[2]
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-CHAPTERS = [
-    Path(entry["file"]).name
-    for part in TOC["parts"]
-    if part["caption"] == "Chapters"
-    for entry in part["chapters"]
-]
+CHAPTERS = [source.stem for source in chapters()]
 WORDS, LINES, COLUMNS = 4000, 25, 79
 LAST_SECTIONS = ["Check yourself", "Exercises", "Summary", "Sources"]
 TABS = ["dlcourse", "PyTorch", "TensorFlow"]
@@ -26,10 +20,13 @@ TITLE = re.compile(r"^# (?P<number>\d+(?:\.\d+)*) [A-Z]", re.MULTILINE)
 VERDICT = re.compile(r"print\([^\n]*\b(?:allclose|array_equal|isclose)\(")
 
 
-def cells(chapter: str, kind: str) -> list[NotebookNode]:
+def all_cells(chapter: str) -> list[NotebookNode]:
     text = (ROOT / "book" / f"{chapter}.md").read_text(encoding="utf-8")
-    notebook = jupytext.reads(text, fmt="md:myst")
-    return [cell for cell in notebook.cells if cell.cell_type == kind]
+    return list(jupytext.reads(text, fmt="md:myst").cells)
+
+
+def cells(chapter: str, kind: str) -> list[NotebookNode]:
+    return [cell for cell in all_cells(chapter) if cell.cell_type == kind]
 
 
 def prose(chapter: str) -> str:
@@ -95,25 +92,23 @@ def test_a_question_has_its_answer_folded_below_it_and_an_exercise_a_hint_too(ch
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_figure_has_a_name_a_caption_and_a_description(chapter: str) -> None:
-    drawn = [c for c in cells(chapter, "code") if "mystnb" in c.metadata]
-    bare = [
-        cell.source[:60]
-        for cell in drawn
-        if "image" in cell.metadata["mystnb"]
-        and not (
-            cell.metadata["mystnb"].get("figure", {}).get("name", "").startswith("fig-")
-            and cell.metadata["mystnb"]["figure"].get("caption")
-            and cell.metadata["mystnb"]["image"].get("alt")
-        )
-    ]
+    bare = []
+    for cell in cells(chapter, "code"):
+        options = cell.metadata.get("mystnb", {})
+        figure = options.get("figure", {})
+        if "image" in options and not (
+            figure.get("name", "").startswith("fig-")
+            and figure.get("caption")
+            and options["image"].get("alt")
+        ):
+            bare.append(cell.source[:60])
     assert bare == []
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_tabs_stand_in_one_order(chapter: str) -> None:
-    text = (ROOT / "book" / f"{chapter}.md").read_text(encoding="utf-8")
     runs: list[list[str]] = [[]]
-    for cell in jupytext.reads(text, fmt="md:myst").cells:
+    for cell in all_cells(chapter):
         tags = [t.removeprefix("tab:") for t in cell.metadata.get("tags", []) if "tab:" in t]
         if not tags:
             runs.append([])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator
-from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +11,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 from stage import BROUGHT_ALONG, STAGE
+from stage_scenes import gradient_scenes, replayed, shared_node
 
-import dlcourse as dl
-from dlcourse import Tensor
 from dlcourse.views.stage import Stage, play
 
 
-def shared_node() -> Stage:
-    """y = (c + sin a) * c with c = a * b: both a and c are used twice."""
-    a, b = Tensor(2.0, requires_grad=True), Tensor(3.0, requires_grad=True)
-    c = a * b
-    y = (c + dl.sin(a)) * c
-    return play(y, names={"a": a, "b": b, "c": c, "y": y})
+def stage_of_shared_node() -> Stage:
+    y, names = shared_node()
+    return play(y, names=names)
 
 
 def page_of(*stages: Stage) -> str:
@@ -72,13 +65,8 @@ def expected(scenes: list[dict[str, Any]]) -> dict[str, str]:
     return texts
 
 
-def gradient_scenes(html: str) -> list[dict[str, Any]]:
-    (items,) = re.findall(r'<ol data-sweep="gradients".*?>(.*?)</ol>', html, re.DOTALL)
-    return [json.loads(unescape(x)) for x in re.findall(r'data-scene="([^"]*)"', items)]
-
-
 def test_each_step_shows_what_was_sent_so_far(page: Page) -> None:
-    stage = shared_node()
+    stage = stage_of_shared_node()
     page.set_content(page_of(stage))
     scenes = gradient_scenes(stage.html())
     on_page = page.locator(".dl-stage")
@@ -96,7 +84,7 @@ def test_each_step_shows_what_was_sent_so_far(page: Page) -> None:
 
 
 def test_the_keyboard_plays_and_keeps_its_place(page: Page) -> None:
-    page.set_content(page_of(shared_node()))
+    page.set_content(page_of(stage_of_shared_node()))
     words = page.locator(".dl-stage-words")
     page.get_by_role("button", name="Play").focus()
     page.keyboard.press("Home")
@@ -113,7 +101,7 @@ def test_the_keyboard_plays_and_keeps_its_place(page: Page) -> None:
 
 
 def test_a_reader_jumps_to_a_step_by_its_name_or_by_its_node(page: Page) -> None:
-    page.set_content(page_of(shared_node()))
+    page.set_content(page_of(stage_of_shared_node()))
     words = page.locator(".dl-stage-words")
     page.get_by_label("Jump to a step").select_option(label="5. c = a * b")
     expect(words).to_contain_text("step 5 of 7")
@@ -122,7 +110,7 @@ def test_a_reader_jumps_to_a_step_by_its_name_or_by_its_node(page: Page) -> None
 
 
 def test_the_other_sweeps_can_be_played(page: Page) -> None:
-    page.set_content(page_of(shared_node()))
+    page.set_content(page_of(stage_of_shared_node()))
     stage = page.locator(".dl-stage")
     page.get_by_label("What to play").select_option("values")
     expect(stage.locator(".dl-stage-words")).to_contain_text("Forward: the values, step 1 of 6")
@@ -132,13 +120,14 @@ def test_the_other_sweeps_can_be_played(page: Page) -> None:
     page.get_by_role("button", name="Play").focus()
     page.keyboard.press("End")
     assert shown(stage) == {
-        f"n{scene.node}": f"tangent {scene.value:.4g}" for scene in shared_node().sweeps["tangents"]
+        f"n{scene.node}": f"tangent {scene.value:.4g}"
+        for scene in stage_of_shared_node().sweeps["tangents"]
     }
 
 
 def test_it_plays_by_itself_until_the_end(page: Page) -> None:
     page.clock.install()
-    page.set_content(page_of(shared_node()))
+    page.set_content(page_of(stage_of_shared_node()))
     page.get_by_role("button", name="Play").click()
     words = page.locator(".dl-stage-words")
     expect(words).to_contain_text("step 1 of 7")
@@ -154,7 +143,7 @@ def test_it_plays_by_itself_until_the_end(page: Page) -> None:
 
 
 def test_two_stages_of_a_page_do_not_disturb_each_other(page: Page) -> None:
-    page.set_content(page_of(shared_node(), shared_node()))
+    page.set_content(page_of(stage_of_shared_node(), stage_of_shared_node()))
     page.get_by_role("button", name="Start").first.click()
     expect(page.locator(".dl-stage-words").first).to_contain_text("step 1 of 7")
     expect(page.locator(".dl-stage-words").last).to_contain_text("step 7 of 7")
@@ -164,7 +153,7 @@ def test_two_stages_of_a_page_do_not_disturb_each_other(page: Page) -> None:
 def test_without_a_script_there_is_the_picture_and_every_word(browser: Browser) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.set_content(page_of(shared_node()))
+    page.set_content(page_of(stage_of_shared_node()))
     expect(page.locator(".dl-stage-picture svg")).to_be_visible()
     page.locator("summary").click()
     expect(page.get_by_text("It is added to what is there").first).to_be_visible()
@@ -173,13 +162,13 @@ def test_without_a_script_there_is_the_picture_and_every_word(browser: Browser) 
 
 
 def test_axe_finds_nothing_on_a_stage(page: Page) -> None:
-    page.set_content(page_of(shared_node(), play(lambda x: (x * x).sum(), np.ones(3))))
+    page.set_content(page_of(stage_of_shared_node(), play(lambda x: (x * x).sum(), np.ones(3))))
     found = Axe().run(page).response["violations"]
     assert [(f["id"], node["html"][:200]) for f in found for node in f["nodes"]] == []
 
 
 def test_a_page_of_the_book_loads_style_and_script_once() -> None:
-    html = shared_node().html()
+    html = stage_of_shared_node().html()
     shared = BROUGHT_ALONG.sub(r"\g<opening>\g<stage>", html)
     assert "<style>" in html and "<script>" in html
     assert "<style>" not in shared and "<script>" not in shared
@@ -191,10 +180,7 @@ def test_in_every_stage_of_the_book_the_parts_add_up(site: Path) -> None:
     for path in sorted((site / "book").glob("*.html")):
         for html in path.read_text(encoding="utf-8").split(STAGE)[1:]:
             scenes = gradient_scenes(html)
-            sums = {scenes[0]["node"]: np.array(scenes[0]["value"])}
-            for scene in scenes:
-                for sent in scene["sent"]:
-                    sums[sent["node"]] = sums.get(sent["node"], 0) + np.array(sent["value"])
+            sums = replayed(scenes)
             for scene in scenes:
                 np.testing.assert_allclose(scene["value"], sums[scene["node"]], rtol=1e-12)
             played += 1

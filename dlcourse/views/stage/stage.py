@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from html import escape
 from importlib.resources import files
@@ -14,7 +15,7 @@ from dlcourse.autodiff import Tensor
 from dlcourse.graphs.show.graphviz import GRADIENT_COLOR, Direction, GraphDrawing
 from dlcourse.ops import Array
 from dlcourse.views.derivation import Derivation, derive
-from dlcourse.views.figures import drawn_history, value_text
+from dlcourse.views.figures import drawn_history, short_text
 from dlcourse.views.stage.scenes import (
     Cast,
     Scene,
@@ -33,6 +34,7 @@ TITLES = {
 }
 
 
+@dataclass(frozen=True, repr=False)
 class Stage:
     """A graph whose sweeps can be played; Jupyter shows it, and it prints as its derivation.
 
@@ -43,17 +45,10 @@ class Stage:
         description: What the still picture shows, for those who cannot see it.
     """
 
-    def __init__(
-        self,
-        derivation: Derivation,
-        sweeps: Mapping[str, tuple[Scene, ...]],
-        drawing: GraphDrawing,
-        description: str,
-    ) -> None:
-        self.derivation = derivation
-        self.sweeps = sweeps
-        self.drawing = drawing
-        self.description = description
+    derivation: Derivation
+    sweeps: Mapping[str, tuple[Scene, ...]]
+    drawing: GraphDrawing
+    description: str
 
     def __repr__(self) -> str:
         return self.derivation.text()
@@ -155,7 +150,7 @@ def _scene_html(scene: Scene) -> str:
 
 
 def _numbers(value: Array, key: str, text_key: str) -> dict[str, Any]:
-    return {key: value.tolist(), text_key: value_text(value)}
+    return {key: value.tolist(), text_key: short_text(value)}
 
 
 def _code_html(text: str) -> str:

@@ -5,18 +5,10 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
+from stage_scenes import shared_node
 
-import dlcourse as dl
 from dlcourse import Tensor
 from dlcourse.views.figures import GraphDrawing, draw_graph
-
-
-def shared_node() -> tuple[Tensor, dict[str, Tensor]]:
-    """y = (c + sin a) * c with c = a * b: both a and c are used twice."""
-    a, b = Tensor(2.0, requires_grad=True), Tensor(3.0, requires_grad=True)
-    c = a * b
-    y = (c + dl.sin(a)) * c
-    return y, {"a": a, "b": b, "c": c, "y": y}
 
 
 def by_text(drawing: GraphDrawing) -> dict[str, str | None]:

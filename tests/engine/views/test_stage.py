@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gc
-import json
 import re
 import weakref
 from collections.abc import Callable
-from html import unescape
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from stage_scenes import gradient_scenes, replayed
 
 import dlcourse as dl
 from dlcourse import Tensor
@@ -37,26 +36,6 @@ FUNCTIONS: list[tuple[Callable[..., Any], tuple[Any, ...]]] = [
 ]  # fmt: skip
 
 
-def data_of(stage: Stage) -> dict[str, list[dict[str, Any]]]:
-    """The scenes of each sweep, as a page holds them."""
-    return {
-        name: [json.loads(unescape(x)) for x in re.findall(r'data-scene="([^"]*)"', items)]
-        for name, items in re.findall(r'<ol data-sweep="(\w+)".*?>(.*?)</ol>', stage.html())
-    }
-
-
-def replayed(scenes: list[dict[str, Any]]) -> dict[int, Any]:
-    """What each node has received at the end: the sum of what was sent to it."""
-    sums: dict[int, Any] = {scenes[0]["node"]: np.array(scenes[0]["value"])}
-    for scene in scenes:
-        for sent in scene["sent"]:
-            before = sums.get(sent["node"])
-            value = np.array(sent["value"])
-            sums[sent["node"]] = value if before is None else before + value
-            np.testing.assert_allclose(sums[sent["node"]], sent["total"], rtol=1e-12)
-    return sums
-
-
 @pytest.mark.parametrize(("function", "arguments"), FUNCTIONS)
 def test_the_parts_that_are_sent_add_up_to_the_gradients_of_backward(
     function: Callable[..., Any], arguments: tuple[Any, ...]
@@ -64,7 +43,7 @@ def test_the_parts_that_are_sent_add_up_to_the_gradients_of_backward(
     variables = [Tensor(x, requires_grad=True) for x in arguments]
     root = function(*variables)
     stage = play(root)
-    sums = replayed(data_of(stage)["gradients"])
+    sums = replayed(gradient_scenes(stage.html()))
     position = {id(x): i for i, x in enumerate(history(root))}
     root.backward()
     for x in variables:
