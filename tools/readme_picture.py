@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "build/_build/html/book/3-3-automatic-differentiation.html"
-FIGURE = "#reverse-mode-from-everything-to-an-output .cell_output img"
+FIGURE = "figure:has(.dl-stage)"
 PICTURE = ROOT / "book/_static/readme-book.png"
 
 
@@ -26,7 +26,7 @@ def main() -> None:
         page = browser.new_page(viewport={"width": 1280, "height": 900}, color_scheme="light")
         page.goto(PAGE.as_uri(), wait_until="networkidle")
         page.locator(FIGURE).first.evaluate("figure => figure.scrollIntoView({block: 'end'})")
-        page.mouse.wheel(0, 60)  # a little below the figure
+        page.mouse.wheel(0, 60)  # a little below it
         page.wait_for_timeout(500)
         page.screenshot(path=PICTURE)
         browser.close()
