@@ -1,6 +1,7 @@
 """Notebooks in the sandbox: their outputs, the probes' data, and what hostile cells cannot do."""
 
 import textwrap
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -11,11 +12,12 @@ from busy import busy_loops
 from nbformat import NotebookNode
 
 from dlcourse.grading.errors import NotStartedError
-from dlcourse.grading.sandbox import execute
+from dlcourse.grading.sandbox import execute, processes
 from dlcourse.grading.sandbox.events import ProbeResult
 from dlcourse.grading.sandbox.execute import run_notebook, run_probes
 from dlcourse.grading.sandbox.limits import Confinement, Limits
 from dlcourse.grading.sandbox.probes import CellError, ProbeCall
+from dlcourse.grading.sandbox.watch import EventReader
 
 LIMITS = Limits(
     cell_seconds=1.5,
@@ -321,6 +323,29 @@ def test_a_probe_has_the_seconds_of_its_call():
     assert results == {"a": ProbeResult("timeout"), "b": returned(1)}
     assert results["a"].seconds == LIMITS.probe_seconds
     assert results["b"].seconds > 1
+
+
+def test_the_time_of_the_last_probe_is_known_however_slowly_it_is_asked_for(monkeypatch):
+    at_once = processes.processor_seconds
+
+    def slowly(pid: int) -> float:
+        seconds = at_once(pid)
+        time.sleep(0.5)  # enough for the runner to end, if it did not wait for the grader
+        return seconds
+
+    class AskedSlowly(EventReader):
+        def begin(self) -> None:
+            monkeypatch.setattr(processes, "processor_seconds", at_once)
+            super().begin()
+
+        def computed(self) -> float:
+            monkeypatch.setattr(processes, "processor_seconds", slowly)
+            return super().computed()
+
+    monkeypatch.setattr(execute, "EventReader", AskedSlowly)
+    body = "import time\ndef p(ns, rng):\n    while time.process_time() < 2: pass\n    return 1"
+    calls = [ProbeCall("a", "t", "p", 0, seconds=30.0)]
+    assert answers(notebook(code("", "t")), body, calls)["a"].seconds > 1
 
 
 def test_a_probe_sees_the_names_as_they_are_at_its_cell_and_cannot_change_them_for_others():

@@ -120,6 +120,13 @@ class Runner:
             for probe in cell["probes"]:
                 self.run_probe(probe)
         self.emit(event="end")
+        self.stay()
+
+    def stay(self) -> None:
+        """Wait to be ended by the grader: it still asks how long the last probe has computed."""
+        poll = select.poll()
+        poll.register(self.events, 0)  # nothing but the end of its reader
+        poll.poll()
 
     def emit(self, **event: Any) -> None:
         line = json.dumps(event).encode("ascii") + b"\n"
