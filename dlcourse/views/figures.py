@@ -50,7 +50,11 @@ def draw_graph(
 
 
 def short_text(value: Any) -> str:
-    """A number as it is, the shape of anything larger."""
+    """A number as it is, the shape of anything larger.
+
+    Args:
+        value: A number, an array or a Tensor.
+    """
     array = np.asarray(value)
     if array.size == 1:
         return f"{array.item():.4g}"
@@ -100,7 +104,11 @@ def drawn_history(
 
 
 def operands(graph: Sequence[Any]) -> list[tuple[Any, int, Any]]:
-    """Of each value of a history, and in that order: the value, a position, the operand there."""
+    """Of each value of a history, and in that order: the value, a position, the operand there.
+
+    Args:
+        graph: What `history` returns.
+    """
     return [(value, place, x) for value in graph for place, x in enumerate(_inputs(value))]
 
 
