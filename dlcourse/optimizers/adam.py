@@ -103,7 +103,7 @@ class AdamW(Adam):
 
     form_defaults: ClassVar[dict[Form, dict[str, Any]]] = {
         "torch": {"lr": 1e-3, "eps": 1e-8, "weight_decay": 1e-2, "decoupled_weight_decay": True},
-        "keras": {"lr": 1e-3, "eps": 1e-7, "weight_decay": 4e-3, "decoupled_weight_decay": True},
+        "keras": {"lr": 1e-3, "eps": 1e-7, "weight_decay": 4e-3},
     }
 
 

@@ -141,7 +141,7 @@ class Lion(ElementwiseOptimizer):
 
     form_defaults: ClassVar[dict[Form, dict[str, Any]]] = {
         "torch": {"lr": 1e-4, "decoupled_weight_decay": True},
-        "keras": {"lr": 1e-3, "decoupled_weight_decay": True},
+        "keras": {"lr": 1e-3},
     }
 
     def __init__(

@@ -70,7 +70,7 @@ def _fused_group(group: list[Symbol], new: dict[int, Any]) -> Symbol:
     for node in group:
         inner[id(node)] = node.on(tuple(inner.get(id(x), x) for x in node.operands))
     result = group[-1]
-    body = Graph([inner[k] for k in outside], [inner[id(result)]], "fused")
+    body = Graph([inner[k] for k in outside], [inner[id(result)]])
     operands = tuple(new.get(k, x) for k, x in outside.items())
     return Symbol(result.shape, result.dtype, op=fused, inputs=operands, parameters={"body": body})
 

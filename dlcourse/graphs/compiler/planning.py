@@ -237,15 +237,16 @@ class _Planner:
         return None
 
     def _may_overwrite(self, time: int, node: Symbol, x: Symbol) -> bool:
-        array, owner = self.plan.arrays.get(id(x)), self.owner.get(id(x))
-        if array is None or owner not in self.buffer or node.op is None:
+        assert node.op is not None
+        owner = self.owner.get(id(x))
+        if owner is None or self.last_use.get(owner) != time:
             return False
+        array = self.plan.arrays[id(x)]
         if not (node.op.elementwise or (node.op is ops.add_at and x is node.operands[0])):
             return False
         others = [y for y in node.operands if isinstance(y, Symbol) and y is not x]
         return (
-            self.last_use.get(owner, -1) == time
-            and self.holder.get(self.buffer[owner]) == owner
+            self.holder.get(self.buffer[owner]) == owner
             and array.shape == node.shape
             and array.dtype.itemsize == node.dtype.itemsize
             and array.flags.c_contiguous

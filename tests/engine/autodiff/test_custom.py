@@ -119,6 +119,18 @@ def test_none_for_a_variable_is_a_gradient_of_zero() -> None:
     assert (a.grad.item(), b.grad.item()) == (0.0, 2.0)
 
 
+def test_the_zero_of_none_can_be_differentiated_again() -> None:
+    @custom_gradient
+    def product(a: Any, b: Any) -> Any:
+        return a * b, lambda g: (None, g * a)
+
+    a, b = variable([2.0]), variable([3.0])
+    of_a, of_b = gradients(product(a, b).sum(), [a, b], create_graph=True)
+    assert (type(of_a), of_a.item()) == (Tensor, 0.0)
+    (of_a * b + of_b * b).sum().backward()
+    assert (a.grad.item(), b.grad.item()) == (3.0, 2.0)
+
+
 def test_what_the_pullback_returns_stays_its_own() -> None:
     kept = np.ones(2)
 

@@ -171,3 +171,18 @@ def test_a_value_without_axes_says_so() -> None:
     for x in (np.array(1.0), Tensor(1.0)):
         with pytest.raises(np.exceptions.AxisError, match=r"expected no axis for the shape \(\)"):
             dl.max(x, axis=3)
+
+REDUCTIONS = "sum mean prod var std norm max min any all argmax argmin logsumexp".split()
+
+
+def test_every_operation_with_keepdims_is_tried() -> None:
+    with_keepdims = {n for n, op in ops.PRIMITIVES.items() if "keepdims" in op.parameters}
+    assert set(REDUCTIONS) == with_keepdims
+
+
+@pytest.mark.parametrize("name", REDUCTIONS)
+def test_a_reduction_is_over_all_axes_and_drops_them_unless_told_otherwise(name) -> None:
+    op = ops.PRIMITIVES[name]
+    assert np.shape(op(GRID)) == ()
+    assert np.shape(op(GRID, axis=1)) == (2,)
+    np.testing.assert_array_equal(op(GRID), np.squeeze(op(GRID, keepdims=True)))
