@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
 PARTS = {part["caption"]: [entry["file"] for entry in part["chapters"]] for part in TOC["parts"]}
 CHAPTERS = PARTS["Chapters"]
+OTHERS = ["search", "genindex", "404"]
 PAGES = [TOC["root"], *(page for pages in PARTS.values() for page in pages)]
 # In HTML what a browser loads by itself; a link that a reader may follow (<a href>) is not.
 LOADED = re.compile(
@@ -77,7 +78,7 @@ def test_no_built_file_names_a_resource_of_another_host(site: Path) -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("name", [*PAGES, "search", "genindex"])
+@pytest.mark.parametrize("name", [*PAGES, *OTHERS])
 def test_a_page_loads_nothing_from_another_host_and_without_an_error(
     name: str, page: Page, address: str
 ) -> None:
@@ -143,7 +144,7 @@ def test_every_figure_is_shown_and_has_a_description(name: str, page: Page, addr
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", [*PAGES, "search", "genindex"])
+@pytest.mark.parametrize("name", [*PAGES, *OTHERS])
 def test_axe_finds_nothing_that_keeps_anyone_from_reading(
     name: str, scheme: Literal["light", "dark"], width: int, browser: Browser, address: str
 ) -> None:
