@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from importlib.metadata import metadata
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
 CELL_SECONDS = 600
 COMMAND = "make notebooks"
+# What a reader has to know who opens the notebook alone, in Colab for example.
+ELSEWHERE = """Outside of the course's own environment, install its package first, in a new cell:
+`%pip install git+{repository}`"""
 
 
 def chapters() -> list[Path]:
@@ -38,6 +42,12 @@ def chapters() -> list[Path]:
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     part = next(part for part in toc["parts"] if part["caption"] == "Chapters")
     return [ROOT / f"{entry['file']}.md" for entry in part["chapters"]]
+
+
+def repository_address() -> str | None:
+    """The course's repository, if pyproject.toml says where it is."""
+    given = metadata("dlcourse").get_all("Project-URL") or []
+    return dict(line.split(", ", 1) for line in given).get("Repository")
 
 
 def product(source: Path) -> Path:
@@ -48,6 +58,9 @@ def convert(source: Path) -> NotebookNode:
     """The chapter as a notebook without outputs; ids and metadata depend on the text alone."""
     notebook = jupytext.reads(source.read_text(encoding="utf-8"), fmt="md:myst")
     references = References(source.parent / "references.bib")
+    if repository := repository_address():
+        hint = nbformat.v4.new_markdown_cell(ELSEWHERE.format(repository=repository))
+        notebook.cells.insert(1, hint)
     for position, cell in enumerate(notebook.cells):
         cell.id = f"cell-{position:03d}"
         if cell.cell_type == "markdown":

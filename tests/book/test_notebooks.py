@@ -90,6 +90,18 @@ def test_a_second_run_does_nothing_and_a_forced_one_gives_the_same_bytes(
     assert notebooks.product(source).read_bytes() == first
 
 
+def test_a_notebook_says_how_to_run_it_elsewhere_if_the_repository_is_known(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = notebooks.convert(source)
+    assert notebooks.repository_address() is not None or "pip install" not in plain.cells[1].source
+    monkeypatch.setattr(notebooks, "repository_address", lambda: "https://example.org/course")
+    cells = notebooks.convert(source).cells
+    assert "%pip install git+https://example.org/course" in cells[1].source
+    assert len(cells) == len(plain.cells) + 1
+    assert len({cell.id for cell in cells}) == len(cells)
+
+
 def test_only_text_outputs_are_kept(source: Path) -> None:
     notebooks.main([])
     made = nbformat.read(notebooks.product(source), as_version=4)

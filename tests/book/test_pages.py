@@ -14,6 +14,7 @@ import pytest
 import yaml
 from axe_playwright_python.sync_playwright import Axe
 from fontTools.ttLib import TTFont
+from pdf import print_pdf
 from playwright.sync_api import Browser, Page, Response
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -262,3 +263,11 @@ def test_a_printed_page_shows_each_tab_and_each_answer(page: Page, address: str)
             .map(part => part.textContent)"""
     )
     assert hidden == []
+
+
+def test_a_chapter_can_be_printed(browser: Browser, address: str, tmp_path: Path) -> None:
+    print_pdf(browser, f"{address}/{CHAPTERS[0]}.html", tmp_path / "chapter.pdf")
+    pdf = (tmp_path / "chapter.pdf").read_bytes()
+    assert pdf.startswith(b"%PDF-") and b"/Outlines" in pdf and b"/MarkInfo" in pdf
+    assert 8 <= len(re.findall(rb"/Type /Page\b", pdf)) <= 40
+    assert [path.name for path in tmp_path.iterdir()] == ["chapter.pdf"]
