@@ -89,7 +89,8 @@ class TestsOfLines:
         """For each line that runs, its tests, those that run the fewest lines of the file first.
 
         A line that runs when the module is imported, such as a part of a table's row, has its own
-        tests, those of the statement that it belongs to, and then all others of the file.
+        tests, those of the statement that it belongs to, then all others of the file, and the test
+        files of its name: they may look at what the line has made without running any of the file.
         """
         found = self._found(file)
         size: dict[str, int] = {}
@@ -101,6 +102,8 @@ class TestsOfLines:
             return sorted(set(tests) - {""}, key=lambda test: (size[test], test))
 
         everything = dict.fromkeys(ordered(size))
+        named = sorted(self.root.glob(f"tests/**/test_{Path(file).stem}.py"))
+        everything |= dict.fromkeys(path.relative_to(self.root).as_posix() for path in named)
         result: dict[int, list[str]] = {}
         for lines in _statements((self.root / file).read_text(encoding="utf-8")):
             together = ordered(test for line in lines for test in found.get(line, ()))

@@ -80,7 +80,7 @@ def jvp(function: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> 
     """
     primals, directions = with_tangents("jvp", primals, tangents)
     y, structure, _, (root, variables) = _linearized("jvp", function, primals)
-    cotangent = _variable(np.zeros(root.shape, root.dtype))
+    cotangent = _variable(np.zeros(root.shape, root.dtype), "jvp: the result: ")
     with enable_grad():
         pulled = _sweep(root, variables, cotangent, record=True)
         inner = _inner(pulled, directions)
@@ -226,7 +226,7 @@ def _linearized(
     return y if nested else [x.detach() for x in y], structure, pull, (root, variables)
 
 
-def _variable(x: Any, where: str = "") -> Any:
+def _variable(x: Any, where: str) -> Any:
     """A tensor to differentiate with respect to, apart from all others that hold its value."""
     tensor: Any = as_node(x)
     if tensor.dtype.kind != "f":

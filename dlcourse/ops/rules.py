@@ -37,8 +37,6 @@ def kept_shape(shape: Sequence[int], axis: Axis) -> tuple[int, ...]:
 
 def reduced_count(shape: Sequence[int], axis: Axis) -> int:
     """How many elements a reduction over ``axis`` combines into one."""
-    if axis is None:
-        return math.prod(shape)
     return math.prod(shape[i] for i in reduced_axes(shape, axis))
 
 

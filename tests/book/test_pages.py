@@ -271,3 +271,22 @@ def test_a_chapter_can_be_printed(browser: Browser, address: str, tmp_path: Path
     assert pdf.startswith(b"%PDF-") and b"/Outlines" in pdf and b"/MarkInfo" in pdf
     assert 8 <= len(re.findall(rb"/Type /Page\b", pdf)) <= 40
     assert [path.name for path in tmp_path.iterdir()] == ["chapter.pdf"]
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_no_code_is_wider_than_its_box_on_a_laptop(name: str, page: Page, address: str) -> None:
+    visit(page, f"{address}/{name}.html")
+    cut = page.evaluate(
+        """() => {
+            document.querySelectorAll("details").forEach(d => d.open = true);
+            const cut = [];
+            for (const set of document.querySelectorAll(".sd-tab-set")) {
+                set.querySelectorAll(":scope > .sd-tab-content").forEach(
+                    content => content.style.display = "block");
+            }
+            for (const code of document.querySelectorAll(".bd-article .cell_input pre"))
+                if (code.scrollWidth > code.clientWidth) cut.push(code.textContent.slice(0, 80));
+            return cut;
+        }"""
+    )
+    assert cut == []

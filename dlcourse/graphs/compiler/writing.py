@@ -193,7 +193,7 @@ class _Writer:
         seen: set[int] = set()
         for i, x in enumerate(self.graph.outputs):
             array = self.plan.arrays.get(id(x))
-            text = self._operand(x, None)
+            text = self._value(x)
             if i not in self.plan.donated:
                 is_fresh = array is None and isinstance(x, Symbol) and x.op is not None
                 is_own = is_fresh and id(x) not in self.views | seen and x.shape
@@ -239,15 +239,15 @@ class _Writer:
         self.taken.add(name)
         return name
 
-    def _operand(self, x: Any, node: Symbol | None) -> str:
-        if isinstance(x, Symbol):
-            return self.names[id(x)]
-        if isinstance(x, np.ndarray | np.generic):
-            return self._array(np.asarray(x))
-        operands = node.operands if node is not None else ()
-        dtypes = {y.dtype for y in operands if hasattr(y, "dtype")}
-        kernel = None if node is None or node.op is None else node.op.kernel
-        if isinstance(kernel, np.ufunc) and len(dtypes) == 1:
+    def _value(self, x: Any) -> str:
+        return self.names[id(x)] if isinstance(x, Symbol) else self._array(np.asarray(x))
+
+    def _operand(self, x: Any, node: Symbol) -> str:
+        if isinstance(x, Symbol | np.ndarray | np.generic):
+            return self._value(x)
+        assert node.op is not None
+        dtypes = {y.dtype for y in node.operands if hasattr(y, "dtype")}
+        if isinstance(node.op.kernel, np.ufunc) and len(dtypes) == 1:
             (dtype,) = dtypes
             if dtype.kind == "f":  # an array of shape () is quicker to read than a Python number
                 with np.errstate(all="ignore"):

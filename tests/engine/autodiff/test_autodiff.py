@@ -541,3 +541,13 @@ def test_a_division_in_place_is_recorded_where_the_graph_needs_it() -> None:
     same = z.data
     z /= 2
     assert z.data is same and z.data[0] == 1.5
+
+
+def test_a_given_gradient_is_taken_in_the_dtype_of_the_tensor() -> None:
+    x = Tensor(np.ones(2), requires_grad=True, dtype=np.float32)
+    y = x * 2
+    seen = []
+    y.register_hook(lambda g: seen.append(g.dtype))
+    y.backward(gradient=np.ones(2, np.float64))
+    assert seen == [np.float32]
+    assert x.grad.dtype == np.float32

@@ -307,6 +307,7 @@ def test_symbols_are_traced() -> None:
     assert [node.op.name for node in graph.nodes] == ["exp", "multiply"]
 
 
+@pytest.mark.quotes_the_users_line
 def test_a_change_of_what_it_reads_is_noticed() -> None:
     w = variable(W)
     y = checkpoint(layer(w), Tensor(X)).sum()

@@ -245,3 +245,8 @@ def test_the_jacobian_of_no_numbers_has_no_rows() -> None:
     for f in (lambda x: x[:0], lambda x: x[:0] * 2):
         rows = jacobian(f)(np.ones((3, 2)))
         assert rows.shape == (0, 2, 3, 2)
+
+
+def test_the_tangent_of_a_whole_number_is_refused_by_its_name() -> None:
+    with pytest.raises(TypeError, match=r"^jvp: the result: expected floating point .* got int64"):
+        jvp(lambda x: x.astype(int), (np.ones(2),), (np.ones(2),))

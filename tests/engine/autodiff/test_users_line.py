@@ -16,6 +16,7 @@ from dlcourse import Tensor, detect_anomaly, no_grad
 from dlcourse.autodiff import checkpoint, grad
 from dlcourse.nn import Linear, Module, ReLU, Sequential
 
+pytestmark = pytest.mark.quotes_the_users_line
 x = Tensor(np.zeros((2, 3)), requires_grad=True)
 model = Sequential(Linear(3, 4), ReLU(), Linear(5, 1))
 

@@ -290,3 +290,10 @@ def test_an_edge_shows_the_gradient_that_flows_along_it() -> None:
     for gradient, count in ((None, 0), ("0.25", 1)):
         svg = GraphDrawing(nodes, [DrawnEdge(0, 1, gradient)]).svg()
         assert svg.count("0.25") == count
+
+
+def test_without_the_drawings_a_notebook_shows_a_graph_as_text(monkeypatch) -> None:
+    graph = model_graph()
+    monkeypatch.setattr(Graph, "picture", None)
+    assert graph._repr_svg_() is None
+    assert str(graph).startswith("def ")

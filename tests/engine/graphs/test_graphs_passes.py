@@ -160,6 +160,18 @@ def test_simplify_keeps_what_only_looks_neutral(name) -> None:
     assert kept == [node.op for node in graph.nodes]
 
 
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [(op.name, argument) for op in ops.PRIMITIVES.values() for argument in op.neutral],
+)
+def test_simplify_removes_what_is_neutral(name, argument) -> None:
+    op = ops.PRIMITIVES[name]
+    neutral = np.array(op.neutral[argument], float)
+    graph = trace(lambda x: op(*[neutral if a == argument else x for a in op.arguments]), X)
+    (y,) = passes.simplify(graph).outputs
+    assert y.op is None, "x itself"
+
+
 @every_pass
 @pytest.mark.parametrize("case", PURE_CASES[::11], ids=str)
 def test_a_pass_changes_neither_its_argument_nor_the_result(run, case: Case) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import namedtuple
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -178,7 +179,7 @@ def test_a_symbol_of_another_graph_is_refused(use) -> None:
         Graph([placeholder(())], [other * 2])
 
 
-@pytest.mark.parametrize("example", ["text", object()])
+@pytest.mark.parametrize("example", ["text", object(), SimpleNamespace(dtype=np.dtype(float))])
 def test_an_argument_is_an_array(example) -> None:
     with pytest.raises(TypeError, match="argument x must have a shape and a dtype"):
         trace(lambda x: x, example)

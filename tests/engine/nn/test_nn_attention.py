@@ -241,6 +241,8 @@ WRONG = [
     (lambda: nn.MultiheadAttention(6, 0), "expected num_heads >= 1, got 0"),
     (lambda: nn.MultiheadAttention(6, 2, dropout=1.0), "0 <= dropout < 1, got 1.0"),
     (lambda: nn.MultiheadAttention(6, 2)(Q[0], Q[0], Q[0]), r"E = 6, got \(2, 3, 5\)"),
+    (lambda: nn.MultiheadAttention(6, 2)(*[np.ones((3, 6))] * 3), r"E = 6, got \(3, 6\)"),
+    (lambda: nn.MultiheadAttention(6, 2)(*[np.ones((2, 3, 6, 6))] * 3), r"got \(2, 3, 6, 6\)"),
     (lambda: nn.MultiheadAttention(6, 2)(*sequences(), attn_mask=SEEN.T),
      r"attn_mask of booleans .* shape \(3, 4\) or \(4, 3, 4\), got shape \(4, 3\)"),
     (lambda: nn.MultiheadAttention(6, 2)(*sequences(), key_padding_mask=SEEN),

@@ -106,6 +106,8 @@ CASES = [
          lambda: T.AdaptiveAvgPool1d(3), (2, 7)),
     Case("adaptive maximum", lambda: nn.AdaptiveMaxPool2d((2, 3)),
          lambda: T.AdaptiveMaxPool2d((2, 3)), (2, 3, 5, 7)),
+    Case("adaptive maximum, larger than its input", lambda: nn.AdaptiveMaxPool1d(5),
+         lambda: T.AdaptiveMaxPool1d(5), (2, 3, 4)),
     Case("adaptive maximum of sequences", lambda: nn.AdaptiveMaxPool1d(4),
          lambda: T.AdaptiveMaxPool1d(4), (2, 3, 10)),
     Case("adaptive maximum of ties", lambda: nn.Sequential(nn.ReLU(), nn.AdaptiveMaxPool2d(2)),
