@@ -71,7 +71,7 @@ browser:
 
 book: $(BOOK) ## the executed HTML book
 
-$(BOOK): $(ENGINE) $(PAGES) $(wildcard dlcourse/views/stage/stage.* book/_ext/*.py book/_static/*.css book/_static/*.js book/_static/fonts/* book/_ext/temml/* book/_static/benchmarks/*) book/references.bib _config.yml _toc.yml requirements.txt | env
+$(BOOK): $(ENGINE) $(PAGES) $(wildcard dlcourse/views/stage/stage.* book/_ext/*.py book/_static/*.css book/_static/*.js book/_static/fonts/* book/_ext/temml/* book/_static/benchmarks/*) book/references.bib README.md _config.yml _toc.yml requirements.txt | env
 	@$(BIN)/python tools/fresh_cells.py build/_build
 	$(BIN)/jupyter-book build . --config _config.yml --toc _toc.yml --path-output build -W -n --keep-going
 	@touch $@
